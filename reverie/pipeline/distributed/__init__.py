@@ -1,0 +1,1 @@
+"""Ray: the one folder that imports it."""

@@ -1,0 +1,71 @@
+"""Runs every host in this process, each on a thread of its own: for tests, notebooks, and GPU machines without Ray.
+
+Encoders release the interpreter's lock while they compute, so stages overlap much as they do in
+processes of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from reverie.pipeline.graph import Node, Port
+from reverie.pipeline.host import Host
+from reverie.types import Item
+
+
+class LocalBackend:
+    """Threads. A host that raises ends the run; there is no process to die."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[str, Host] = {}
+        self._threads: dict[str, ThreadPoolExecutor] = {}
+        self._ports: dict[str, int] = {}
+
+    def start(self, node: Node, ports: Sequence[Port]) -> Future[Any]:
+        self._threads[node.name] = ThreadPoolExecutor(1, thread_name_prefix=f"reverie-{node.name}")
+        self._ports[node.name] = len(ports)
+        return self._threads[node.name].submit(self._setup, node)
+
+    def _setup(self, node: Node) -> None:
+        host = node.make()
+        host.setup()
+        self._hosts[node.name] = host
+
+    def step(
+        self, name: str, edges: Sequence[str], payloads: Sequence[Future[list[Item]]]
+    ) -> tuple[Future[Any], list[Future[list[Item]]]]:
+        ports: list[Future[list[Item]]] = [Future() for _ in range(self._ports[name])]
+
+        def run() -> Any:
+            report, *batches = self._hosts[name].step(edges, *(payload.result() for payload in payloads))
+            for port, batch in zip(ports, batches, strict=True):
+                port.set_result(batch)
+            return report
+
+        return self._threads[name].submit(run), ports
+
+    def call(self, name: str, method: str, *args: Any) -> Future[Any]:
+        return self._threads[name].submit(lambda: getattr(self._hosts[name], method)(*args))
+
+    def wait(self, tickets: Sequence[Future[Any]], timeout_s: float) -> list[Future[Any]]:
+        return list(wait(tickets, timeout_s, FIRST_COMPLETED).done)
+
+    def result(self, ticket: Future[Any]) -> Any:
+        return ticket.result()
+
+    def put(self, items: Sequence[Item]) -> Future[list[Item]]:
+        payload: Future[list[Item]] = Future()
+        payload.set_result(list(items))
+        return payload
+
+    def fetch(self, payload: Future[list[Item]]) -> list[Item]:
+        return payload.result()
+
+    def close(self) -> None:
+        for name, thread in self._threads.items():
+            if host := self._hosts.pop(name, None):
+                thread.submit(host.close)
+            thread.shutdown()
+        self._threads.clear()
