@@ -1,0 +1,218 @@
+"""The Python face of reverie: open a memory, watch, ask, close.
+
+    import reverie
+
+    with reverie.open("my.memory") as session:
+        session.watch("my.mp4")
+        answer = session.ask("What was said about the train?")
+        print(answer.text, answer.citations)
+
+`watching` watches in the background, so that questions can be asked meanwhile, and frames pushed:
+
+    with session.watching("rtsp://camera/stream") as watch:
+        print(session.ask("Is anybody there?").text)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from reverie.clock import Clock, SystemClock
+from reverie.errors import ConfigError, MemoryStoreError, SourceError, UsageError
+from reverie.memory import Memory
+from reverie.pipeline.backend import Backend
+from reverie.pipeline.build import Answerer, build_graph, make_answerer, open_memory, plan_sources
+from reverie.pipeline.config import Profile, load_profile
+from reverie.pipeline.executor import Executor
+from reverie.pipeline.progress import Progress
+from reverie.telemetry import Span
+from reverie.types import Answer, AudioChunk, Frame, Item
+
+Runner = Literal["ray", "local"]
+SourceSpec = str | Path | Iterable[Frame | AudioChunk] | Any
+
+
+class Watch:
+    """A watch in the background. As a context manager it waits for the end of its streams, unless stopped.
+
+    Leaving the block with an exception stops it at once; a live stream is ended where it stands.
+    """
+
+    def __init__(self, executor: Executor, stream_ids: Sequence[str], live: Sequence[str]) -> None:
+        self._executor, self._stop = executor, threading.Event()
+        self.stream_ids = tuple(stream_ids)
+        self._live = tuple(live)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="reverie-watch", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._executor.run(self._stop)
+        except BaseException as error:  # handed to whoever waits
+            self._error = error
+
+    @property
+    def progress(self) -> Progress:
+        return self._executor.progress
+
+    @property
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def push(self, items: Sequence[Frame | AudioChunk], stream_id: str | None = None) -> None:
+        """Send items to a stream that was opened with `reverie.Push`; live, so the newest wins."""
+        self._executor.call_source(stream_id or self._live[0], "push", list(items))
+
+    def finish(self) -> None:
+        """End the live streams where they stand; what is under way is still remembered."""
+        for stream_id in self._live:
+            self._executor.call_source(stream_id, "finish")
+
+    def stop(self) -> None:
+        """Stop at once. A file can be taken up again later by watching it again."""
+        self._stop.set()
+
+    def wait(self, timeout_s: float | None = None) -> Progress:
+        """Wait for the end.
+
+        Raises:
+            TimeoutError: it did not come in time; the watch goes on.
+            ReverieError: what ended the watch.
+        """
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise TimeoutError(f"still watching {', '.join(self.stream_ids)} after {timeout_s} s")
+        if self._error is not None:
+            raise self._error
+        return self.progress
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self.stop()
+            self._thread.join()
+            return
+        self.finish()
+        self.wait()
+
+
+class Session:
+    """One memory, what writes it and what answers from it.
+
+    The directory is made by the first watch; asking a memory that is not there is an error.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        profile: str | Path | Profile = "embedded",
+        runner: Runner = "ray",
+        clock: Clock | None = None,
+    ) -> None:
+        if runner not in ("ray", "local"):
+            raise ConfigError(f"there is no runner {runner!r}; use 'ray' or 'local'")
+        self.directory = Path(directory).resolve()
+        self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
+        self.runner, self._clock = runner, clock or SystemClock()
+        self._answerer: Answerer | None = None
+        self._watches: list[Watch] = []
+
+    @property
+    def memory(self) -> Memory:
+        """A reader of the memory: search, timeline, tracks, export."""
+        return self._open_answerer().memory
+
+    def watch(self, *sources: SourceSpec, on_progress: Callable[[Progress], None] | None = None) -> Progress:
+        """Watch to the end of every source: paths, URLs, or iterables of `Frame` and `AudioChunk`.
+
+        Raises:
+            SourceError: a source cannot be watched; nothing was written.
+            MemoryLocked: another process writes this memory.
+        """
+        watch = self.watching(*sources)
+        try:
+            while watch.running:
+                try:
+                    watch.wait(0.25)
+                except TimeoutError:
+                    if on_progress:
+                        on_progress(watch.progress)
+            return watch.wait()
+        except BaseException:
+            watch.stop()
+            raise
+
+    def watching(
+        self,
+        *sources: SourceSpec,
+        tap: Callable[[Sequence[Item]], None] | None = None,
+        on_span: Callable[[Span], None] | None = None,
+    ) -> Watch:
+        """Watch in the background. `tap` sees every observation on its way to memory."""
+        if not sources:
+            raise UsageError("name at least one source to watch: a path, a URL or an iterable of frames")
+        plans = plan_sources(sources, self.profile)
+        open_memory(self.directory, self.profile, mode="w").close()
+        graph = build_graph(plans, self.profile, self.directory)
+        streams = {plan.stream_id: plan.node_name for plan in plans}
+        executor = Executor(graph, self._backend(), streams, tap=tap, on_span=on_span)
+        watch = Watch(executor, list(streams), [plan.stream_id for plan in plans if plan.live])
+        self._watches.append(watch)
+        return watch
+
+    def ask(self, question: str, *, stream_ids: Sequence[str] = ()) -> Answer:
+        """Answer from what has been remembered so far, also while a watch goes on.
+
+        Raises:
+            UsageError: the question is empty or too long, or nothing has been remembered here.
+        """
+        return self._open_answerer().ask(question, stream_ids=tuple(stream_ids))
+
+    def close(self) -> None:
+        """Stop what still watches, and let go of the memory. Idempotent."""
+        for watch in self._watches:
+            watch.stop()
+        for watch in self._watches:
+            watch._thread.join()
+        self._watches.clear()
+        if self._answerer is not None:
+            self._answerer.close()
+            self._answerer = None
+
+    def _backend(self) -> Backend:
+        if self.runner == "local":
+            from reverie.pipeline.local import LocalBackend
+
+            return LocalBackend()
+        from reverie.pipeline.distributed.backend import RayBackend
+
+        return RayBackend()
+
+    def _open_answerer(self) -> Answerer:
+        if self._answerer is None:
+            self._answerer = make_answerer(self.directory, self.profile)
+        return self._answerer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open(directory: str | Path, **options: Any) -> Session:  # the package's own word, as in `reverie.open(...)`
+    """Open the memory in a directory: `Session(directory, profile=, runner=)`."""
+    return Session(directory, **options)
