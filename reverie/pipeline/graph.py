@@ -51,7 +51,11 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One stage of the graph. `make` builds its host where it will run, and has to be picklable."""
+    """One stage of the graph. `make` builds its host where it will run, and has to be picklable.
+
+    A node that is `here` runs in the process of whoever started the run: its items cannot travel (a
+    user's generator).
+    """
 
     name: str
     role: Role
@@ -59,6 +63,7 @@ class Node:
     max_batch: int = 1
     max_wait_s: float = 0.0
     live: bool = False
+    here: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

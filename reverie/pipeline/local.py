@@ -6,7 +6,7 @@ processes of their own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -16,9 +16,13 @@ from reverie.types import Item
 
 
 class LocalBackend:
-    """Threads. A host that raises ends the run; there is no process to die."""
+    """Threads. A host that raises ends the run; there is no process to die.
 
-    def __init__(self) -> None:
+    `pack` turns the items of a port into what travels: themselves, unless they go on to another process.
+    """
+
+    def __init__(self, pack: Callable[[list[Item]], Any] = list) -> None:
+        self._pack = pack
         self._hosts: dict[str, Host] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._ports: dict[str, int] = {}
@@ -34,14 +38,14 @@ class LocalBackend:
         self._hosts[node.name] = host
 
     def step(
-        self, name: str, edges: Sequence[str], payloads: Sequence[Future[list[Item]]]
-    ) -> tuple[Future[Any], list[Future[list[Item]]]]:
-        ports: list[Future[list[Item]]] = [Future() for _ in range(self._ports[name])]
+        self, name: str, edges: Sequence[str], payloads: Sequence[Future[Any]]
+    ) -> tuple[Future[Any], list[Future[Any]]]:
+        ports: list[Future[Any]] = [Future() for _ in range(self._ports[name])]
 
         def run() -> Any:
             report, *batches = self._hosts[name].step(edges, *(payload.result() for payload in payloads))
             for port, batch in zip(ports, batches, strict=True):
-                port.set_result(batch)
+                port.set_result(self._pack(batch))
             return report
 
         return self._threads[name].submit(run), ports

@@ -1,0 +1,31 @@
+"""Question -> plan -> evidence -> answer. `Reasoner` is the way in; memory stays behind the `Retriever` protocol."""
+
+from reverie.reasoning.calibration import Calibration, Example, fit
+from reverie.reasoning.inquiry import ReasonerConfig
+from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.question import Question, parse
+from reverie.reasoning.reader import Evidence, OpenAIReader, OpenAIReaderConfig, Reader, ReaderError, Reading
+from reverie.reasoning.reasoner import Reasoner
+from reverie.reasoning.retriever import LabelCount, Retriever
+from reverie.reasoning.senses import EMBEDDED_MISSING, Senses
+
+__all__ = [
+    "EMBEDDED_MISSING",
+    "Calibration",
+    "Evidence",
+    "Example",
+    "LabelCount",
+    "OpenAIReader",
+    "OpenAIReaderConfig",
+    "Question",
+    "QuestionKind",
+    "Reader",
+    "ReaderError",
+    "Reading",
+    "Reasoner",
+    "ReasonerConfig",
+    "Retriever",
+    "Senses",
+    "fit",
+    "parse",
+]

@@ -9,7 +9,9 @@ from reverie.pipeline.memory_host import MemoryHost
 from reverie.testing import FakeEncoder, FakeListener, FakeSource, RecordingMemory
 
 
-def fake_graph(path: Path, seconds=30, stream_ids=("s",), live=False, cut_interval_s=5.0, source=FakeSource):
+def fake_graph(
+    path: Path, seconds=30, stream_ids=("s",), live=False, cut_interval_s=5.0, source=FakeSource, here=False
+):
     """Sources into an encoder and a listener into a recording memory."""
     names = [f"source:{stream_id}" for stream_id in stream_ids]
     ports = (Port.AUDIO, Port.RECORDS, Port.VIDEO)
@@ -32,6 +34,7 @@ def fake_graph(path: Path, seconds=30, stream_ids=("s",), live=False, cut_interv
             name=name,
             role=Role.SOURCE,
             live=live,
+            here=here,
             make=partial(SourceHost, partial(source, stream_id, seconds, live), ports, cut_interval_s),
         )
         for name, stream_id in zip(names, stream_ids, strict=True)

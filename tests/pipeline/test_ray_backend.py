@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from typing import ClassVar
 
 import pytest
 
@@ -56,3 +57,17 @@ def test_killing_an_actor_loses_and_doubles_nothing(tmp_path, backend_class, vic
     assert killed
     assert progress.counters.value("recoveries") >= 1
     assert RecordingMemory.rows(tmp_path / "rows.jsonl") == expected_rows("s", 60)
+
+
+def test_a_source_that_cannot_travel_runs_here(tmp_path, backend_class):
+    class MadeInATest(FakeSource):
+        pids: ClassVar[set[int]] = set()
+
+        def pull(self):
+            self.pids.add(os.getpid())
+            return super().pull()
+
+    graph, streams = fake_graph(tmp_path / "rows.jsonl", seconds=20, source=MadeInATest, here=True)
+    Executor(graph, backend_class(), streams).run()
+    assert RecordingMemory.rows(tmp_path / "rows.jsonl") == expected_rows("s", 20)
+    assert MadeInATest.pids == {os.getpid()}

@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import ray
@@ -18,6 +20,7 @@ from reverie.errors import ReverieError, StageError
 from reverie.pipeline.backend import WorkerDied
 from reverie.pipeline.distributed.actors import HostActor, ReasoningActor
 from reverie.pipeline.graph import Node, Port
+from reverie.pipeline.local import LocalBackend
 from reverie.types import Answer, Item
 
 # One thread a process: the processes are the parallelism, and libraries that each start a thread for
@@ -25,6 +28,7 @@ from reverie.types import Answer, Item
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 OBJECT_STORE_BYTES = 1 << 30
 CLOSE_S = 10
+HERE_POLL_S = 0.01
 
 
 def connect() -> None:
@@ -48,15 +52,20 @@ def disconnect() -> None:
 
 
 class RayBackend:
-    """One actor a node. A process that dies is reported as `WorkerDied`."""
+    """One actor a node, but for nodes that have to run here. A process that dies is reported as `WorkerDied`."""
 
     def __init__(self) -> None:
         connect()
+        self._here = LocalBackend(pack=ray.put)
+        self._names_here: set[str] = set()
         self._actors: dict[str, Any] = {}
         self._num_ports: dict[str, int] = {}
         self._owner: dict[Any, str] = {}
 
     def start(self, node: Node, ports: Sequence[Port]) -> Any:
+        if node.here:
+            self._names_here.add(node.name)
+            return self._here.start(node, ports)
         if node.name in self._actors:
             ray.kill(self._actors[node.name])
         options = HostActor.options(runtime_env={"env_vars": THREADS})
@@ -65,12 +74,17 @@ class RayBackend:
         return self._track(node.name, self._actors[node.name].setup.remote())
 
     def step(self, name: str, edges: Sequence[str], payloads: Sequence[Any]) -> tuple[Any, list[Any]]:
+        if name in self._names_here:
+            return self._here.step(name, edges, payloads)
         num_ports = self._num_ports[name]
+        payloads = [payload.result() if isinstance(payload, Future) else payload for payload in payloads]
         refs = self._actors[name].step.options(num_returns=1 + num_ports).remote(tuple(edges), *payloads)
         report, *outputs = refs if num_ports else [refs]
         return self._track(name, report), outputs
 
     def call(self, name: str, method: str, *args: Any) -> Any:
+        if name in self._names_here:
+            return self._here.call(name, method, *args)
         return self._track(name, self._actors[name].call.remote(method, *args))
 
     def _track(self, name: str, ref: Any) -> Any:
@@ -78,12 +92,24 @@ class RayBackend:
         return ref
 
     def wait(self, tickets: Sequence[Any], timeout_s: float) -> list[Any]:
-        done, _ = ray.wait(list(tickets), num_returns=1, timeout=timeout_s, fetch_local=False)
-        if done:
-            done, _ = ray.wait(list(tickets), num_returns=len(tickets), timeout=0, fetch_local=False)
-        return list(done)
+        here = [ticket for ticket in tickets if isinstance(ticket, Future)]
+        there = [ticket for ticket in tickets if not isinstance(ticket, Future)]
+        if not there:
+            return self._here.wait(here, timeout_s)
+        # Two kinds of tickets cannot be waited for at once: Ray's are, in slices short enough for the others.
+        deadline = time.monotonic() + timeout_s
+        while True:
+            slice_s = min(HERE_POLL_S, timeout_s) if here else timeout_s
+            done, _ = ray.wait(there, num_returns=1, timeout=slice_s, fetch_local=False)
+            if done:
+                done, _ = ray.wait(there, num_returns=len(there), timeout=0, fetch_local=False)
+            done += [ticket for ticket in here if ticket.done()]
+            if done or time.monotonic() >= deadline:
+                return list(done)
 
     def result(self, ticket: Any) -> Any:
+        if isinstance(ticket, Future):
+            return self._here.result(ticket)
         name = self._owner.pop(ticket, "")
         try:
             return ray.get(ticket)
@@ -99,7 +125,7 @@ class RayBackend:
         return ray.put(list(items))
 
     def fetch(self, payload: Any) -> list[Item]:
-        items: list[Item] = ray.get(payload)
+        items: list[Item] = ray.get(payload.result() if isinstance(payload, Future) else payload)
         return items
 
     def pids(self) -> dict[str, int]:
@@ -107,6 +133,7 @@ class RayBackend:
         return {name: ray.get(actor.health.remote())["pid"] for name, actor in self._actors.items()}
 
     def close(self) -> None:
+        self._here.close()
         for actor in self._actors.values():
             with contextlib.suppress(RayError):  # it is going away, by whatever way
                 ray.get(actor.call.remote("close"), timeout=CLOSE_S)

@@ -1,0 +1,195 @@
+"""The command line: `reverie watch | ask | timeline | export | forget | doctor | config | demo`.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 the call was wrong.
+With `--json` a verb prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from reverie.errors import ReverieError, UsageError
+
+app = typer.Typer(
+    name="reverie",
+    help="Watches video and sound, remembers them, and answers with time-stamped evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+config_app = typer.Typer(no_args_is_help=True, help="Show the configuration of a profile.")
+app.add_typer(config_app, name="config")
+
+
+class RunnerName(StrEnum):
+    """Where the stages run."""
+
+    RAY = "ray"
+    LOCAL = "local"
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    SRT = "srt"
+    VTT = "vtt"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+MemoryOption = Annotated[Path, typer.Option("--memory", help="The memory's directory.")]
+ProfileOption = Annotated[str, typer.Option("--profile", help="A profile's name, or the path of a YAML file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
+
+
+@app.command()
+def watch(
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, folders of pictures, or URLs.")],
+    memory: MemoryOption,
+    profile: ProfileOption = "embedded",
+    runner: Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")] = RunnerName.RAY,
+    as_json: JsonOption = False,
+) -> None:
+    """Watch sources to their end and remember them."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import LiveProgress, summary
+
+    with Session(memory, profile=profile, runner=runner.value) as session, LiveProgress(sys.stderr) as show:
+        progress = session.watch(*sources, on_progress=show.update)
+        show.update(progress)
+    _print(progress.as_dict() if as_json else summary(progress), as_json)
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="A question in plain English.")],
+    memory: MemoryOption,
+    profile: ProfileOption = "embedded",
+    stream: StreamOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question from a memory, with evidence."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import answer_as_dict, answer_as_text
+
+    with Session(memory, profile=profile, runner="local") as session:
+        answer, latency_ms = session.timed_ask(question, stream_ids=tuple(stream or ()))
+    _print(answer_as_dict(answer, latency_ms) if as_json else answer_as_text(answer), as_json)
+
+
+@app.command()
+def timeline(memory: MemoryOption, stream: StreamOption = None, as_json: JsonOption = False) -> None:
+    """List the events of a memory in time order."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import event_as_dict, event_as_text
+
+    with Session(memory, runner="local") as session:
+        events = session.memory.timeline(stream_ids=tuple(stream or ()))
+    if as_json:
+        _print({"events": [event_as_dict(event) for event in events]}, as_json)
+    else:
+        _print("\n".join(event_as_text(event) for event in events), as_json)
+
+
+@app.command()
+def export(
+    memory: MemoryOption,
+    format: Annotated[Format, typer.Option("--format", help="srt and vtt hold what was said.")] = Format.JSON,
+    out: Annotated[Path | None, typer.Option("--out", help="The file to write; stdout without it.")] = None,
+    stream: StreamOption = None,
+) -> None:
+    """Write a memory out as subtitles, JSON or a table."""
+    from reverie.pipeline.session import Session
+
+    if format is Format.PARQUET and out is None:
+        raise UsageError("parquet is binary: name a file with --out")
+    with Session(memory, runner="local") as session:
+        content = session.memory.export(format.value, stream_ids=tuple(stream or ()))
+    if out is None:
+        sys.stdout.write(content.decode())
+    else:
+        out.write_bytes(content)
+
+
+@app.command()
+def forget(
+    memory: MemoryOption,
+    from_s: Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")] = None,
+    to_s: Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")] = None,
+    stream: StreamOption = None,
+    everything: Annotated[bool, typer.Option("--all", help="Forget everything in this memory.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete for good: a span, a stream, or all."""
+    from reverie.pipeline.session import forget as forget_in
+
+    receipt = forget_in(memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), everything=everything)
+    text = ", ".join(f"{value} {name}" for name, value in receipt.items())
+    _print(receipt if as_json else f"forgotten: {text}", as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Show what is installed, which models resolve, and what each profile can and cannot perceive."""
+    from reverie.pipeline.doctor import examine, report_as_text
+
+    report = examine()
+    _print(report if as_json else report_as_text(report), as_json)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+@config_app.command("show")
+def config_show(profile: ProfileOption = "embedded", as_json: JsonOption = False) -> None:
+    """Print a profile with every option and its value."""
+    from reverie.pipeline.config import load_profile, profile_as_yaml
+
+    loaded = load_profile(profile)
+    _print(loaded.model_dump(mode="json") if as_json else profile_as_yaml(loaded), as_json)
+
+
+@app.command()
+def demo(
+    memory: MemoryOption = Path("live.memory"),
+    profile: ProfileOption = "embedded",
+    runner: Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")] = RunnerName.RAY,
+    port: Annotated[int, typer.Option("--port", help="On this machine only (127.0.0.1).")] = 7860,
+) -> None:
+    """Open the live page: camera and microphone, or a file; answers while it watches."""
+    from reverie.serve.app import serve
+
+    serve(memory, profile=profile, runner=runner.value, port=port)
+
+
+def _print(result: dict[str, Any] | str, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(result) if as_json else str(result)) + "\n")
+
+
+def main() -> None:
+    """Entry point of the `reverie` script: our own errors become one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app(standalone_mode=True)
+    except ReverieError as error:
+        sys.stderr.write(f"reverie: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("reverie: stopped; what was watched is remembered, watch again to go on\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        # Whoever read our output has left: not an error of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""What an event is remembered by: its commonest labels and its most central key frame.
+
+Membership goes by time: an event's moments are the VISION observations that start in it, and the one
+that was showing when it began, when it began without one of its own.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import defaultdict
+
+import numpy as np
+
+from reverie.memory.rows import LABEL_DTYPE, label_rows
+from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.vectors import dequantise
+from reverie.types import Modality
+
+_VISION = MODALITY_CODES[Modality.VISION]
+_MAX_NAMES = 8
+_MAX_COLOURS = 3
+
+Moment = tuple[bytes | None, str | None, float | None, bytes | None]  # labels, picture, scale, code
+_MOMENT = (
+    "SELECT o.labels, o.picture, v.scale, v.code FROM observation o LEFT JOIN vector v ON v.observation = o.id "
+    "WHERE o.stream = ? AND o.modality = ? "
+)
+
+
+def summarise(
+    connection: sqlite3.Connection, stream: int, start_ns: int, end_ns: int, previous: int | None
+) -> tuple[bytes | None, str | None]:
+    """Packed labels, best first, and picture name of [start_ns, end_ns).
+
+    `previous`: id up to which the carried moment is looked for, None when the event carries none.
+    """
+    moments: list[Moment] = connection.execute(
+        _MOMENT + "AND o.start_ns >= ? AND o.start_ns < ? ORDER BY o.start_ns, o.id", (stream, _VISION, start_ns, end_ns)
+    ).fetchall()
+    if previous is not None:
+        moments += connection.execute(
+            _MOMENT + "AND o.start_ns <= ? AND o.id <= ? ORDER BY o.start_ns DESC, o.id DESC LIMIT 1",
+            (stream, _VISION, start_ns, previous),
+        ).fetchall()
+    things = connection.execute(
+        "SELECT l.id, max(t.score) FROM track t JOIN label l ON l.name = t.name AND l.kind = 'object' "
+        "WHERE t.stream = ? AND t.start_ns < ? AND t.end_ns > ? GROUP BY l.id",
+        (stream, end_ns, start_ns),
+    ).fetchall()
+    return _common_labels(connection, moments, things), _central_picture(moments) or _shown_at(
+        connection, stream, start_ns, end_ns
+    )
+
+
+def _common_labels(
+    connection: sqlite3.Connection, moments: list[Moment], things: list[tuple[int, float]]
+) -> bytes | None:
+    """Mean score over the moments for classes and colours, best score for tracked things."""
+    sums: defaultdict[int, float] = defaultdict(float)
+    for packed, _, _, _ in moments:
+        for row in label_rows(packed):
+            sums[int(row["label"])] += float(row["score"])
+    scores = {label: total / len(moments) for label, total in sums.items()} | dict(things)
+    marks = ",".join("?" * len(scores))
+    colours = {
+        label
+        for (label,) in connection.execute(
+            f"SELECT id FROM label WHERE kind = 'colour' AND id IN ({marks})", tuple(scores)
+        )
+    }
+    ranked = sorted(scores, key=lambda label: (-scores[label], label))
+    names = [label for label in ranked if label not in colours][:_MAX_NAMES]
+    names += [label for label in ranked if label in colours][:_MAX_COLOURS]
+    if not names:
+        return None
+    return np.array([(label, scores[label]) for label in names], dtype=LABEL_DTYPE).tobytes()
+
+
+def _central_picture(moments: list[Moment]) -> str | None:
+    """The kept picture whose vector is nearest to the centroid of the moments in its space."""
+    kept = [moment for moment in moments if moment[1] is not None]
+    if len(kept) < 2:
+        return kept[0][1] if kept else None
+    best, best_cosine = kept[0][1], -2.0
+    for _, picture, scale, code in kept:
+        if code is None or scale is None:
+            continue
+        same_space = [(c, s) for _, _, s, c in moments if c is not None and s is not None and len(c) == len(code)]
+        centroid = sum(dequantise(np.frombuffer(c, np.int8), s) for c, s in same_space)
+        vector = dequantise(np.frombuffer(code, np.int8), scale)
+        cosine = float(vector @ centroid / (np.linalg.norm(vector) * np.linalg.norm(centroid)))
+        if cosine > best_cosine:
+            best, best_cosine = picture, cosine
+    return best
+
+
+def _shown_at(connection: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> str | None:
+    """Any picture kept in the span, else the last one before it in the same run of events."""
+    row = connection.execute(
+        "SELECT picture FROM observation WHERE stream = ? AND picture IS NOT NULL AND start_ns < ? AND start_ns >= "
+        "coalesce((SELECT max(start_ns) FROM event WHERE stream = ? AND start_ns <= ? AND cause = 'start'), ?) "
+        "ORDER BY start_ns >= ? DESC, start_ns DESC LIMIT 1",
+        (stream, end_ns, stream, start_ns, start_ns, start_ns),
+    ).fetchone()
+    return row[0] if row else None

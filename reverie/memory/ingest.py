@@ -1,0 +1,397 @@
+"""Items to rows: what one `Memory.write` does inside its transaction.
+
+Ordered items of any streams come in; observations become rows with vectors, texts and labels enter the
+indexes, the segmenter of each stream says where events end, tracks grow. Everything that an item changes
+is in the rows, so a process that dies anywhere is continued by another that is sent the same items again:
+(stream, modality, seq) tells what is there already, and the segmenter's state is read back from the rows.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.clock import Clock
+from reverie.memory import lexical
+from reverie.memory.events import summarise
+from reverie.memory.names import Names
+from reverie.memory.pictures import PictureFolder, is_jpeg
+from reverie.memory.priming import prime, salient_things
+from reverie.memory.records import WriteReceipt
+from reverie.memory.rows import pack_boxes, pack_labels, pack_words
+from reverie.memory.schema import FORGOTTEN, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
+from reverie.memory.vectors import dequantise, is_unit, quantise
+from reverie.types import (
+    Box,
+    Cut,
+    EndOfStream,
+    Gap,
+    Item,
+    Modality,
+    Observation,
+    StreamStart,
+    TextEncoder,
+    TimeSpan,
+    Watermark,
+)
+
+_LATEST_NS = 1 << 62
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What the writer keeps in mind of one stream; all of it can be read back from the rows."""
+
+    row: int
+    segmenter: Segmenter
+    forgotten: list[TimeSpan]
+    ended: bool
+    event: int | None
+    last_row: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one write, and the pictures that its rows name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+    def receipt(self, num_new_pictures: int, bytes_kept: int) -> WriteReceipt:
+        return WriteReceipt(**self.counts, pictures=num_new_pictures, bytes_kept=bytes_kept)
+
+
+class Ingest:
+    """The writer's half of a memory. Not thread-safe: `Memory` holds a lock around it."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        names: Names,
+        text_encoder: TextEncoder,
+        clock: Clock,
+        config: SegmentationConfig,
+        max_picture_bytes: int,
+    ) -> None:
+        self._db, self._names, self._text_encoder, self._clock = connection, names, text_encoder, clock
+        self._config, self._max_picture_bytes = config, max_picture_bytes
+        self._streams: dict[str, _Stream] = {}
+
+    def reset(self) -> None:
+        """Forget what is kept in mind: after a write that was undone, or an erasure."""
+        self._streams = {}
+        self._names.reload()
+
+    def sift(self, items: Sequence[Item], tally: Tally) -> list[Item]:
+        """Take out what cannot or need not be written: refused, repeated and forgotten observations, cuts.
+
+        Raises:
+            TypeError: for a frame or a chunk of sound, which memory does not keep.
+        """
+        kept: list[Item] = []
+        seen: set[tuple[str, int, int]] = set()
+        widths: dict[str, int] = {}
+        for item in items:
+            if isinstance(item, Observation):
+                key = (item.stream_id, MODALITY_CODES[item.modality], item.seq)
+                if key in seen or self._is_known(item):
+                    tally.counts["repeated"] += 1
+                elif not self._is_sound(item, widths):
+                    tally.counts["rejected"] += 1
+                else:
+                    seen.add(key)
+                    kept.append(_with_text(item))
+            elif isinstance(item, StreamStart | Watermark | Gap | EndOfStream):
+                kept.append(item)
+            elif not isinstance(item, Cut):
+                raise TypeError(f"memory keeps observations, not a {type(item).__name__}: send it through perception")
+        return kept
+
+    def embed(self, items: Iterable[Item]) -> Mapping[str, Float32[ndarray, "d"]]:
+        """Vectors of every text and every new name in the items, in one batch, before the transaction."""
+        texts: dict[str, None] = {}
+        for item in items:
+            if isinstance(item, Observation):
+                if item.text and item.modality in TEXT_MODALITIES:
+                    texts[item.text] = None
+                names = [(label.name, label.kind) for label in item.labels] + [(box.name, "object") for box in item.boxes]
+                texts.update((name, None) for name, kind in names if not self._names.has_vector(name, kind))
+        if not texts:
+            return {}
+        return dict(zip(texts, self._text_encoder.encode(list(texts)), strict=True))
+
+    def apply(self, items: Sequence[Item], vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
+        """Write sifted items, in the transaction that is open."""
+        self._names.adopt(vectors)
+        for item in items:
+            if isinstance(item, Observation):
+                self._observe(item, vectors, tally)
+            elif isinstance(item, StreamStart):
+                self._start(item)
+            elif isinstance(item, Gap):
+                self._lose(item, tally)
+            elif isinstance(item, Watermark):
+                self._advance(item.stream_id, item.pts_ns, tally)
+            elif isinstance(item, EndOfStream):
+                self._end(item, tally)
+
+    # --- what is refused ----------------------------------------------------------------------
+
+    def _is_known(self, item: Observation) -> bool:
+        row = self._db.execute("SELECT id FROM stream WHERE name = ?", (item.stream_id,)).fetchone()
+        if row is None:
+            return False
+        stream = self._stream(item.stream_id)
+        if any(span.overlaps(item.span) for span in stream.forgotten):
+            return True
+        key = (stream.row, MODALITY_CODES[item.modality], item.seq)
+        found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
+        return found.fetchone() is not None
+
+    def _is_sound(self, item: Observation, widths: dict[str, int]) -> bool:
+        """Whether every number is finite and the vector is one of its encoder's. `widths` learns new encoders'."""
+        numbers = [item.confidence, *(label.score for label in item.labels), *(word.score for word in item.words)]
+        numbers += [number for box in item.boxes for number in (box.score, box.x0, box.y0, box.x1, box.y1)]
+        if not all(math.isfinite(number) for number in numbers):
+            return False
+        if not all(-_LATEST_NS < number < _LATEST_NS for number in (item.span.start_ns, item.span.end_ns, item.seq)):
+            return False
+        if item.embedding is None:
+            return True
+        if not item.encoder or not is_unit(item.embedding):
+            return False
+        width = self._names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
+        return width == len(item.embedding)
+
+    # --- items --------------------------------------------------------------------------------
+
+    def _stream(self, name: str) -> _Stream:
+        if name not in self._streams:
+            find = "SELECT id, has_video, ended FROM stream WHERE name = ?"
+            if self._db.execute(find, (name,)).fetchone() is None:
+                self._db.execute(
+                    "INSERT INTO stream (name, uri, live, has_video, has_audio, started_ns) VALUES (?, '', 0, 1, 1, ?)",
+                    (name, self._clock.wall_ns()),
+                )
+            row, has_video, ended = self._db.execute(find, (name,)).fetchone()
+            event, last = self._db.execute(
+                "SELECT (SELECT id FROM event WHERE stream = ?1 AND open), "
+                "(SELECT coalesce(max(id), 0) FROM observation WHERE stream = ?1)",
+                (row,),
+            ).fetchone()
+            forgotten = self._db.execute(
+                "SELECT start_ns, end_ns FROM gap WHERE stream = ? AND reason = ?", (row, FORGOTTEN)
+            ).fetchall()
+            self._streams[name] = _Stream(
+                row=row,
+                segmenter=prime(self._db, row, self._config, audio_only=not has_video),
+                forgotten=[TimeSpan(start_ns=start, end_ns=end) for start, end in forgotten],
+                ended=bool(ended),
+                event=event,
+                last_row=last,
+            )
+        return self._streams[name]
+
+    def _start(self, item: StreamStart) -> None:
+        stream = self._stream(item.stream_id)
+        self._db.execute(
+            "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ? "
+            "WHERE id = ?",
+            (item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, stream.row),
+        )
+        stream.segmenter.audio_only = not item.has_video
+
+    def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
+        stream = self._stream(item.stream_id)
+        packed = pack_boxes(item.boxes, self._names.id_of) if item.modality is Modality.OBJECTS else None
+        late = stream.segmenter.is_late(item.span.start_ns)
+        is_text = bool(item.text) and item.modality in TEXT_MODALITIES
+        embedding = vectors[item.text] if is_text and item.embedding is None else item.embedding
+        encoder = item.encoder if item.embedding is not None else self._text_encoder.encoder_id
+        code, scale = quantise(embedding) if embedding is not None else (None, 0.0)
+        picture = self._picture_of(item, tally)
+
+        boundaries: Sequence[Boundary] = ()
+        surprise, keep = None, item.modality is Modality.WRITING
+        if item.modality is Modality.VISION:
+            tally.counts["moments"] += 1
+        if item.modality is Modality.OBJECTS:
+            keep = self._follow(stream, item, picture)
+        if not late:
+            if item.modality is Modality.VISION:
+                vector = dequantise(code, scale) if code is not None else None
+                reading = stream.segmenter.moment(item.span.start_ns, vector, item.starts_shot, picture is not None)
+                boundaries, surprise, keep = reading.boundaries, reading.surprise, reading.representative
+            elif packed is not None:
+                boundaries = stream.segmenter.things(item.span.start_ns, salient_things(packed, self._config))
+            elif item.modality is Modality.SPEECH:
+                boundaries = stream.segmenter.utterance(item.span)
+            else:
+                boundaries = stream.segmenter.other(item.span.start_ns)
+        self._bound(stream, boundaries, tally)
+        if not keep or item.thumbnail is None:
+            picture = None
+        if picture is not None and item.thumbnail is not None:
+            tally.pictures[picture] = item.thumbnail
+        row = self._insert(stream, item, packed, late, surprise, picture)
+        if code is not None:
+            encoder_row = self._names.encoder(encoder, len(code))
+            self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
+        if is_text:
+            lexical.add(self._db, "observation_text", row, item.text)
+        self._widen(stream, item.span, late)
+        tally.counts["committed"] += 1
+        tally.counts["late"] += late
+
+    def _insert(
+        self, stream: _Stream, item: Observation, boxes: bytes | None, late: bool, surprise: float | None,
+        picture: str | None,
+    ) -> int:  # fmt: skip
+        cursor = self._db.execute(
+            "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, surprise, "
+            "text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
+                float(item.confidence), item.starts_shot, late, surprise, item.text,
+                pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self._names.id_of), boxes, picture,
+            ),
+        )  # fmt: skip
+        assert cursor.lastrowid is not None
+        stream.last_row = cursor.lastrowid
+        return cursor.lastrowid
+
+    def _widen(self, stream: _Stream, span: TimeSpan, late: bool) -> None:
+        """Count the span as watched; a late one may lie before the first event, which then begins earlier."""
+        self._db.execute(
+            "UPDATE stream SET watched_start_ns = min(coalesce(watched_start_ns, ?1), ?1), "
+            "watched_end_ns = max(coalesce(watched_end_ns, ?2), ?2) WHERE id = ?3",
+            (span.start_ns, span.end_ns, stream.row),
+        )
+        if late:
+            self._db.execute(
+                "UPDATE event SET start_ns = ?2 WHERE id = (SELECT id FROM event WHERE stream = ?1 "
+                "ORDER BY start_ns LIMIT 1) AND start_ns > ?2",
+                (stream.row, span.start_ns),
+            )
+        if stream.ended:
+            self._db.execute("UPDATE stream SET ended = 0 WHERE id = ?", (stream.row,))
+            stream.ended = False
+
+    def _picture_of(self, item: Observation, tally: Tally) -> str | None:
+        if item.thumbnail is None:
+            return None
+        if len(item.thumbnail) > self._max_picture_bytes or not is_jpeg(item.thumbnail):
+            tally.counts["pictures_refused"] += 1
+            return None
+        return PictureFolder.name_of(item.thumbnail)
+
+    def _follow(self, stream: _Stream, item: Observation, picture: str | None) -> bool:
+        """Grow the tracks that the boxes belong to; return whether one of them is new."""
+        new = False
+        for box in item.boxes:
+            known = self._db.execute(
+                "SELECT votes, start_ns, end_ns, score, box, picture FROM track WHERE stream = ? AND track = ?",
+                (stream.row, box.track_id),
+            ).fetchone()
+            corners = json.dumps([round(corner, 4) for corner in (box.x0, box.y0, box.x1, box.y1)])
+            if known is None:
+                new = True
+                self._names.id_of(box.name, "object")
+                row = (json.dumps({box.name: 1}), self._first_seen(stream, box, item.span), item.span.end_ns, box.score)
+                self._db.execute(
+                    "INSERT INTO track (stream, track, name, votes, start_ns, end_ns, score, box, picture) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (stream.row, box.track_id, box.name, *row, corners, picture),
+                )
+                continue
+            votes = Counter(json.loads(known[0]))
+            votes[box.name] += 1
+            better = box.score > known[3]
+            self._db.execute(
+                "UPDATE track SET name = ?, votes = ?, start_ns = ?, end_ns = ?, score = ?, box = ? "
+                "WHERE stream = ? AND track = ?",
+                (
+                    min(votes, key=lambda name: (-votes[name], name)), json.dumps(votes),
+                    min(known[1], self._first_seen(stream, box, item.span)), max(known[2], item.span.end_ns),
+                    max(known[3], box.score), corners if better else known[4], stream.row, box.track_id,
+                ),
+            )  # fmt: skip
+        return new
+
+    def _first_seen(self, stream: _Stream, box: Box, span: TimeSpan) -> int:
+        """When the track began, but not inside what was forgotten."""
+        since_ns = min(box.since_ns, span.start_ns)
+        return max([since_ns, *(gone.end_ns for gone in stream.forgotten if gone.end_ns <= span.start_ns)])
+
+    def _lose(self, item: Gap, tally: Tally) -> None:
+        stream = self._stream(item.stream_id)
+        cursor = self._db.execute(
+            "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, ?)",
+            (stream.row, item.span.start_ns, item.span.end_ns, item.reason, item.num_dropped),
+        )
+        if cursor.rowcount:
+            tally.counts["gaps"] += 1
+            self._bound(stream, stream.segmenter.gap(item.span), tally)
+
+    def _advance(self, name: str, pts_ns: int, tally: Tally) -> None:
+        stream = self._stream(name)
+        self._bound(stream, stream.segmenter.advance(pts_ns), tally)
+        self._db.execute(
+            "UPDATE stream SET committed_ns = max(coalesce(committed_ns, ?1), ?1), "
+            "watched_end_ns = max(coalesce(watched_end_ns, ?1), ?1) WHERE id = ?2",
+            (pts_ns, stream.row),
+        )
+
+    def _end(self, item: EndOfStream, tally: Tally) -> None:
+        stream = self._stream(item.stream_id)
+        if stream.ended:
+            return
+        self._advance(item.stream_id, item.pts_ns, tally)
+        (end_ns,) = self._db.execute("SELECT watched_end_ns FROM stream WHERE id = ?", (stream.row,)).fetchone()
+        self._bound(stream, stream.segmenter.end(end_ns), tally)
+        self._db.execute("UPDATE stream SET ended = 1 WHERE id = ?", (stream.row,))
+        stream.ended = True
+
+    # --- events -------------------------------------------------------------------------------
+
+    def _bound(self, stream: _Stream, boundaries: Iterable[Boundary], tally: Tally) -> None:
+        for boundary in boundaries:
+            if stream.event is not None:
+                tally.counts["events_closed"] += self._close(stream.event, boundary.pts_ns)
+                stream.event = None
+            if boundary.opens:
+                cursor = self._db.execute(
+                    "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) VALUES (?, ?, ?, 1, ?, ?, ?)",
+                    (stream.row, boundary.pts_ns, boundary.pts_ns, boundary.cause, stream.last_row, boundary.carries),
+                )
+                stream.event = cursor.lastrowid
+
+    def _close(self, event: int, end_ns: int) -> bool:
+        """Finish an event; one that a loss cut off at its very start is dropped."""
+        stream, start_ns, previous, carries = self._db.execute(
+            "SELECT stream, start_ns, previous, carries FROM event WHERE id = ?", (event,)
+        ).fetchone()
+        if end_ns <= start_ns:
+            self._db.execute("DELETE FROM event WHERE id = ?", (event,))
+            return False
+        labels, picture = summarise(self._db, stream, start_ns, end_ns, previous if carries else None)
+        self._db.execute(
+            "UPDATE event SET end_ns = ?, open = 0, labels = ?, picture = ? WHERE id = ?", (end_ns, labels, picture, event)
+        )
+        return True
+
+
+def _with_text(item: Observation) -> Observation:
+    """Sound without a text is searched by the names of what was heard."""
+    if item.modality is Modality.SOUND and not item.text and item.labels:
+        return replace(item, text=", ".join(label.name for label in item.labels))
+    return item

@@ -1,0 +1,142 @@
+"""Words: FTS5 indexes over texts and label names, BM25 and term coverage.
+
+Both indexes use the porter stemmer over unicode61 (case and accents folded). Their content is the row
+itself, so an entry is deleted by giving FTS5 the old text back.
+
+A query becomes a set of quoted terms joined by OR, so no character of it is ever read as FTS5 syntax.
+English function and question words are skipped, and so are terms in more than `common_share` of the
+texts: they cost the most and say the least.
+
+Erasure: deleting leaves delete markers beside the old entries until segments merge. `purge` merges all
+segments into one, which drops both; with `secure_delete` the old pages are zeros then. FTS5's own
+`secure-delete` option needs SQLite 3.42 and writes files that an older FTS5 refuses to read, so it is not
+used: the promise holds the same with every SQLite from 3.37.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Literal
+
+Table = Literal["observation_text", "label_text"]
+_COLUMN = {"observation_text": "text", "label_text": "name"}
+_K1_PLUS_1 = 2.2  # FTS5's bm25() has k1 = 1.2
+_MAX_TERMS = 48
+
+_SKIPPED = frozenset(
+    "a about after all am an and any anybody anyone anything are as at be been before being but by can could did do does "
+    "doing during each for from had has have having he her here him his how i if in into is it its just let may me might "
+    "moment moments more most my of off on or our out over own please say see seen shall she should show so some someone "
+    "something such tell than that the their them then there these they this those time times to under until up us video "
+    "very was we were what when where which while who whom whose why will with would you your".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalMatch:
+    """One row that shares words with the query.
+
+    `bm25` is its BM25 as a share of the most that the query could get, in [0, 1); `coverage` is the share
+    of the query's term weight (inverse document frequency) that its words cover, in [0, 1].
+    """
+
+    bm25: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LexicalQuery:
+    """The terms of a question with their weights in one memory, and the texts that hold each."""
+
+    weights: Mapping[str, float]
+    texts_with: Mapping[str, Sequence[int]]
+    num_texts: int
+
+    @property
+    def total(self) -> float:
+        return sum(self.weights.values())
+
+
+def terms_of(text: str) -> list[str]:
+    """The distinct words of a query that are worth looking for, in order, lower case."""
+    words = re.findall(r"[^\W_]+", text.lower())
+    kept = [word for word in dict.fromkeys(words) if word not in _SKIPPED and (len(word) > 1 or not word.isascii())]
+    return (kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
+
+
+def match_expression(terms: Sequence[str]) -> str:
+    """FTS5 syntax for any of the terms, each as a quoted string."""
+    return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
+
+
+def weigh(connection: sqlite3.Connection, text: str, common_share: float) -> LexicalQuery:
+    """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
+
+    A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
+    terms are very common, all are kept.
+    """
+    (num_texts,) = connection.execute("SELECT count(*) FROM observation_text_docsize").fetchone()
+    found = {term: _rows_with(connection, "observation_text", term) for term in terms_of(text)}
+    limit = max(common_share * num_texts, 20)
+    found = {term: rows for term, rows in found.items() if len(rows) <= limit} or found
+    weights = {term: log(1 + (num_texts - len(rows) + 0.5) / (len(rows) + 0.5)) for term, rows in found.items()}
+    return LexicalQuery(weights=weights, texts_with=found, num_texts=num_texts)
+
+
+def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, LexicalMatch]:
+    """Every observation whose text holds a term, by id."""
+    present = [term for term in query.weights if query.texts_with[term]]
+    if not present:
+        return {}
+    coverage = _coverage(query, query.texts_with)
+    best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, len(query.texts_with[term])) for term in query.weights)
+    rows = connection.execute(
+        "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ?",
+        (match_expression(present),),
+    ).fetchall()
+    return {
+        row: LexicalMatch(bm25=min(1.0, max(0.0, -score / best)), coverage=min(1.0, coverage.get(row, 0.0)))
+        for row, score in rows
+    }
+
+
+def search_labels(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, float]:
+    """Coverage of every label whose name holds a term, by label id: "cat" finds "tabby cat"."""
+    return _coverage(query, {term: _rows_with(connection, "label_text", term) for term in query.weights})
+
+
+def add(connection: sqlite3.Connection, table: Table, row: int, text: str) -> None:
+    connection.execute(f"INSERT INTO {table} (rowid, {_COLUMN[table]}) VALUES (?, ?)", (row, text))
+
+
+def remove(connection: sqlite3.Connection, table: Table, row: int, text: str) -> None:
+    """Take one entry out. `text` must be what was added, and the content row must still be there or just gone."""
+    connection.execute(f"INSERT INTO {table} ({table}, rowid, {_COLUMN[table]}) VALUES ('delete', ?, ?)", (row, text))
+
+
+def purge(connection: sqlite3.Connection) -> None:
+    """Merge each index into one segment, so that nothing of a removed text stays behind."""
+    for table in _COLUMN:
+        connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
+
+
+def _rows_with(connection: sqlite3.Connection, table: Table, term: str) -> list[int]:
+    expression = match_expression([term])
+    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH ?", (expression,))]
+
+
+def _coverage(query: LexicalQuery, rows_with: Mapping[str, Sequence[int]]) -> dict[int, float]:
+    covered: dict[int, float] = {}
+    for term, weight in query.weights.items():
+        for row in rows_with[term]:
+            covered[row] = covered.get(row, 0.0) + weight / query.total
+    return covered
+
+
+def _fts5_idf(num_texts: int, num_with: int) -> float:
+    """As FTS5 computes it: never negative, 1e-6 for terms in more than half of the texts."""
+    return max(1e-6, log((num_texts - num_with + 0.5) / (num_with + 0.5)))

@@ -1,0 +1,72 @@
+"""Names of labels and of encoders: each is stored once and known by a number.
+
+New names are embedded by the text encoder, so that a question can find "tabby cat" when it asks for a
+kitten: see the label channel in `search`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.memory import lexical
+from reverie.memory.rows import LabelKey
+from reverie.memory.vectors import quantise
+
+
+class Names:
+    """Writes labels and encoders as they turn up; one per writer."""
+
+    def __init__(self, connection: sqlite3.Connection, encoder_id: str) -> None:
+        self._db, self._encoder_id = connection, encoder_id
+        self.reload()
+
+    def reload(self) -> None:
+        self._encoders: dict[str, tuple[int, int]] = {
+            name: (row, width) for row, name, width in self._db.execute("SELECT id, name, width FROM encoder")
+        }
+        self._labels: dict[LabelKey, int] = {
+            (name, kind): row for row, name, kind in self._db.execute("SELECT id, name, kind FROM label")
+        }
+        encoder, _ = self._encoders.get(self._encoder_id, (-1, 0))
+        self._embedded: set[int] = {
+            row for (row,) in self._db.execute("SELECT label FROM label_vector WHERE encoder = ?", (encoder,))
+        }
+        self._vectors: Mapping[str, Float32[ndarray, "d"]] = {}
+
+    def width_of(self, encoder: str) -> int | None:
+        known = self._encoders.get(encoder)
+        return known[1] if known else None
+
+    def encoder(self, name: str, width: int) -> int:
+        if name not in self._encoders:
+            cursor = self._db.execute("INSERT INTO encoder (name, width) VALUES (?, ?)", (name, width))
+            assert cursor.lastrowid is not None
+            self._encoders[name] = (cursor.lastrowid, width)
+        return self._encoders[name][0]
+
+    def has_vector(self, name: str, kind: str) -> bool:
+        return self._labels.get((name, kind)) in self._embedded
+
+    def adopt(self, vectors: Mapping[str, Float32[ndarray, "d"]]) -> None:
+        """Vectors for the names that the coming items may bring."""
+        self._vectors = vectors
+
+    def id_of(self, name: str, kind: str) -> int:
+        row = self._labels.get((name, kind))
+        if row is None:
+            cursor = self._db.execute("INSERT INTO label (name, kind) VALUES (?, ?)", (name, kind))
+            row = cursor.lastrowid
+            assert row is not None
+            self._labels[(name, kind)] = row
+            lexical.add(self._db, "label_text", row, name)
+        if row not in self._embedded and name in self._vectors:
+            vector = self._vectors[name]
+            code, scale = quantise(vector)
+            encoder = self.encoder(self._encoder_id, len(vector))
+            self._db.execute("INSERT INTO label_vector VALUES (?, ?, ?, ?)", (row, encoder, scale, code.tobytes()))
+            self._embedded.add(row)
+        return row

@@ -1,0 +1,111 @@
+"""Key frames as JPEG files beside the database, named by the SHA-256 of their bytes.
+
+A file is complete and synced before the row that names it is committed, so a row never names a file
+that is not there; a file that no row names is what a crash left behind, and the next writer removes
+it. Equal pictures share one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+FOLDER = "pictures"
+_SUFFIX = ".jpg"
+
+
+def is_jpeg(data: bytes) -> bool:
+    return data[:2] == b"\xff\xd8" and data.rstrip(b"\0")[-2:] == b"\xff\xd9"
+
+
+class PictureFolder:
+    """Files named `ab/abcdef….jpg`: two hexadecimal digits spread them over 256 folders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root / FOLDER
+
+    @staticmethod
+    def name_of(data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32]
+
+    def path_of(self, name: str) -> Path:
+        return self.root / name[:2] / (name + _SUFFIX)
+
+    def read(self, name: str) -> bytes:
+        return self.path_of(name).read_bytes()
+
+    def write(self, pictures: Iterable[tuple[str, bytes]]) -> list[str]:
+        """Make files durable; return the names that were not there before.
+
+        Raises:
+            OSError: when the disk is full. What this call wrote is removed again.
+        """
+        written: list[str] = []
+        folders: dict[Path, None] = {}
+        try:
+            for name, data in pictures:
+                path = self.path_of(name)
+                if path.exists():
+                    continue
+                if not path.parent.is_dir():
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    folders[self.root] = None
+                    folders[self.root.parent] = None
+                written.append(name)
+                _write_synced(path, data)
+                folders[path.parent] = None
+            for folder in folders:
+                _sync_folder(folder)
+        except OSError:
+            self.remove(written)
+            raise
+        return written
+
+    def remove(self, names: Iterable[str]) -> int:
+        """Unlink files; return the bytes that went."""
+        num_bytes = 0
+        folders: dict[Path, None] = {}
+        for name in names:
+            path = self.path_of(name)
+            for candidate in (path, path.with_suffix(".part")):
+                if candidate.exists():
+                    num_bytes += candidate.stat().st_size
+                    candidate.unlink()
+                    folders[candidate.parent] = None
+        for folder in folders:
+            _sync_folder(folder)
+        return num_bytes
+
+    def remove_orphans(self, named: set[str]) -> int:
+        """Unlink every file that is not in `named`, and files that were never finished; return how many."""
+        num_removed = 0
+        for path in list(self.root.glob("*/*")):
+            if path.suffix != _SUFFIX or path.stem not in named:
+                path.unlink()
+                num_removed += 1
+        return num_removed
+
+    def names(self) -> set[str]:
+        return {path.stem for path in self.root.glob("*/*" + _SUFFIX)}
+
+    def num_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.root.glob("*/*"))
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,107 @@
+"""Reads the state of a stream's segmenter back from the rows, exactly as it was after the last commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import numpy as np
+
+from reverie.memory.rows import box_areas, box_rows
+from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
+from reverie.memory.vectors import dequantise
+from reverie.types import Modality, ns
+
+_VISION = MODALITY_CODES[Modality.VISION]
+_OBJECTS = MODALITY_CODES[Modality.OBJECTS]
+_SPEECH = MODALITY_CODES[Modality.SPEECH]
+_VECTORS = (
+    "SELECT v.scale, v.code, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
+    "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
+)
+
+
+def salient_things(packed: bytes, config: SegmentationConfig) -> frozenset[int]:
+    """Ids of the tracks whose box covers enough of the picture."""
+    rows = box_rows(packed)
+    return frozenset(int(track) for track in rows["track"][box_areas(rows) >= config.track_area])
+
+
+def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
+    """The segmenter of a stream as its rows imply it."""
+    event = db.execute(
+        "SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)
+    ).fetchone()
+    start_ns, previous, carries = event or (None, 0, 0)
+    (run_ns,) = db.execute(
+        "SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)
+    ).fetchone()
+    (last_fed_ns,) = db.execute("SELECT max(start_ns) FROM observation WHERE stream = ? AND late = 0", (stream,)).fetchone()
+    (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
+    (speech_end_ns,) = db.execute(
+        "SELECT max(end_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0", (stream, _SPEECH)
+    ).fetchone()
+    moments: list[tuple[Vector | None, bool]] = []
+    last: Vector | None = None
+    if start_ns is not None and run_ns is not None:
+        seed = _last_vector(db, stream, run_ns, previous) if carries else None
+        moments = [(seed, False)] if seed is not None else []
+        moments += _moments(db, stream, previous)
+        last = _last_vector(db, stream, run_ns, None)
+    return Segmenter.restored(
+        config,
+        audio_only,
+        start_ns=start_ns,
+        position_ns=max((t for t in (last_fed_ns, committed_ns) if t is not None), default=None),
+        window=_window(db, stream, config),
+        moments=moments,
+        last=last,
+        things=_things(db, stream, previous if event else None, config),
+        speech_end_ns=speech_end_ns,
+    )
+
+
+def _vector(scale: float | None, code: bytes | None) -> Vector | None:
+    return None if scale is None or code is None else dequantise(np.frombuffer(code, dtype=np.int8), scale)
+
+
+def _moments(db: sqlite3.Connection, stream: int, previous: int) -> Iterator[tuple[Vector | None, bool]]:
+    for scale, code, picture in db.execute(_VECTORS + "AND o.id > ? ORDER BY o.id", (stream, _VISION, previous)):
+        yield _vector(scale, code), picture is not None
+
+
+def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: int | None) -> Vector | None:
+    row = db.execute(
+        _VECTORS + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.id DESC LIMIT 1",
+        (stream, _VISION, since_ns, until_row if until_row is not None else 1 << 62),
+    ).fetchone()
+    return _vector(row[0], row[1]) if row else None
+
+
+def _window(db: sqlite3.Connection, stream: int, config: SegmentationConfig) -> list[tuple[int, float]]:
+    """The trailing window, a little more than needed: the segmenter trims it by the time of each moment."""
+    return db.execute(
+        "SELECT start_ns, surprise FROM observation WHERE stream = ?1 AND modality = ?2 AND surprise IS NOT NULL "
+        "AND start_ns >= ?3 + (SELECT coalesce(max(start_ns), 0) FROM observation WHERE stream = ?1 AND modality = ?2) "
+        "ORDER BY id",
+        (stream, _VISION, -ns(config.window_s)),
+    ).fetchall()
+
+
+def _things(
+    db: sqlite3.Connection, stream: int, previous: int | None, config: SegmentationConfig
+) -> list[tuple[int, frozenset[int]]]:
+    """What the last pictures showed: before a thing was last looked for, older sightings no longer count."""
+    until = previous if previous is not None else 1 << 62
+    (looked_ns,) = db.execute(
+        "SELECT max(start_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND id <= ?",
+        (stream, _OBJECTS, until),
+    ).fetchone()
+    since_ns = (looked_ns if looked_ns is not None else 0) - ns(config.track_lost_s)
+    rows = db.execute(
+        "SELECT start_ns, boxes FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
+        "AND (start_ns >= ? OR id > ?) ORDER BY id",
+        (stream, _OBJECTS, since_ns, until),
+    )
+    return [(start_ns, salient_things(boxes, config)) for start_ns, boxes in rows]

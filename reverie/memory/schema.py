@@ -1,0 +1,189 @@
+"""The tables of a memory, and how older memories are brought up to date.
+
+One SQLite database (version 3, WAL) is the only store of record. Times are integer nanoseconds of
+media time; vectors are int8 codes with a scale (see `vectors`); labels and boxes are packed (see
+`rows`); texts are indexed by FTS5 tables whose content is the row itself, so no text is stored twice.
+
+    stream ─┬─ observation ── vector        one row for each `Observation` that was written
+            ├─ event                        contiguous stretches of 4-60 s; one may be open
+            ├─ track                        visits of things
+            └─ gap                          what was lost, or forgotten
+    label ─── label_vector                  every name that was ever seen or heard
+    encoder                                 the spaces that vectors live in
+
+`PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose
+file it is. A migration is never edited once released: a new one is appended.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from reverie.types import Modality
+
+APPLICATION_ID = 0x72767269  # "rvri"
+
+MODALITY_CODES = {
+    Modality.VISION: 0,
+    Modality.OBJECTS: 1,
+    Modality.WRITING: 2,
+    Modality.SPEECH: 3,
+    Modality.SOUND: 4,
+}
+MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
+TEXT_MODALITIES = (Modality.WRITING, Modality.SPEECH, Modality.SOUND)
+
+FORGOTTEN = "forgotten"  # reason of the gaps that `Memory.forget` leaves behind
+
+_TABLES = """
+CREATE TABLE memory (
+    erasures INTEGER NOT NULL              -- grows when rows go, so that caches know
+) STRICT;
+INSERT INTO memory VALUES (0);
+
+CREATE TABLE stream (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    uri TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    has_video INTEGER NOT NULL,
+    has_audio INTEGER NOT NULL,
+    duration_ns INTEGER,
+    wall_anchor_ns INTEGER,
+    started_ns INTEGER NOT NULL,           -- wall clock of the first write
+    watched_start_ns INTEGER,              -- start of the earliest observation
+    watched_end_ns INTEGER,                -- end of what was watched so far
+    committed_ns INTEGER,                  -- the highest watermark: all before it is here
+    ended INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE observation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- commit order; never used twice
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    confidence REAL NOT NULL,
+    starts_shot INTEGER NOT NULL,
+    late INTEGER NOT NULL,                 -- came out of order: kept, but took no part in segmentation
+    surprise REAL,                         -- 1 - cosine to the event's running centroid, pictures only
+    text TEXT NOT NULL,
+    words TEXT,                            -- JSON [[text, start, end, score]...], times from start_ns
+    labels BLOB,
+    boxes BLOB,
+    picture TEXT,                          -- name of the kept JPEG
+    UNIQUE (stream, modality, seq)
+) STRICT;
+CREATE INDEX observation_time ON observation (stream, modality, start_ns);
+CREATE INDEX observation_picture ON observation (stream, start_ns) WHERE picture IS NOT NULL;
+
+CREATE TABLE encoder (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    width INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE vector (
+    observation INTEGER PRIMARY KEY REFERENCES observation,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE label (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,                    -- class, colour, sound, object
+    UNIQUE (name, kind)
+) STRICT;
+
+CREATE TABLE label_vector (
+    label INTEGER NOT NULL REFERENCES label,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL,
+    PRIMARY KEY (label, encoder)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,               -- of an open event: where it had come to when it was written
+    open INTEGER NOT NULL,
+    cause TEXT NOT NULL,                   -- why it starts: see segmentation.Cause
+    previous INTEGER NOT NULL,             -- id of the last observation that came before it began
+    carries INTEGER NOT NULL,              -- it began without a picture: the one that was showing goes on
+    labels BLOB,
+    picture TEXT,
+    UNIQUE (stream, start_ns)
+) STRICT;
+
+CREATE TABLE track (
+    stream INTEGER NOT NULL REFERENCES stream,
+    track INTEGER NOT NULL,
+    name TEXT NOT NULL,                    -- by vote
+    votes TEXT NOT NULL,                   -- JSON {name: number of frames}
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    score REAL NOT NULL,
+    box TEXT NOT NULL,                     -- JSON [x0, y0, x1, y1] of the best frame
+    picture TEXT,
+    PRIMARY KEY (stream, track)
+) STRICT;
+CREATE INDEX track_name ON track (name, start_ns);
+
+CREATE TABLE gap (
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    num_dropped INTEGER NOT NULL,
+    PRIMARY KEY (stream, start_ns, end_ns, reason)
+) STRICT, WITHOUT ROWID;
+
+CREATE VIRTUAL TABLE observation_text USING fts5(
+    text, content='observation', content_rowid='id', tokenize='porter unicode61');
+CREATE VIRTUAL TABLE label_text USING fts5(
+    name, content='label', content_rowid='id', tokenize='porter unicode61');
+"""
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def _run(connection: sqlite3.Connection, script: str) -> None:
+    """Run statements one by one, inside the transaction that is open (`executescript` would commit it)."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    _run(connection, _TABLES)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create,)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, migrations: tuple[Migration, ...] = MIGRATIONS) -> int:
+    """Apply what is missing, all of it in one transaction; return how many were applied."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version >= len(migrations):
+        return 0
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for migration in migrations[version:]:
+            migration(connection)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return len(migrations) - int(version)

@@ -1,0 +1,246 @@
+"""The directory of a memory and its connections to SQLite.
+
+    DIR/memory.sqlite        the only store of record (with -wal and -shm beside it while in use)
+    DIR/memory.lock          held by the one writer (flock; the system frees it when the process dies)
+    DIR/pictures/ab/….jpg    key frames
+
+A write is one transaction, and with `durability="full"` it is on disk when it returns. WAL lets readers
+of any process go on while one process writes; they copy out and close, so that the log can be reset.
+`secure_delete` overwrites what is deleted with zeros, `auto_vacuum=INCREMENTAL` lets pages return to the
+disk; both must be there from the first page on.
+
+SQLite's error codes become ours: FULL (and I/O errors on a disk with no space) MemoryFull, CORRUPT and
+NOTADB MemoryDamaged, BUSY and LOCKED MemoryLocked.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
+from reverie.memory.pictures import PictureFolder
+from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
+
+DATABASE = "memory.sqlite"
+_MAGIC = b"SQLite format 3\0"
+_SPARE_BYTES = 1 << 20  # an I/O error on a disk with less than this free is taken for a full disk
+
+
+class StoreConfig(BaseModel):
+    """How a memory is kept on disk."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    durability: Literal["full", "normal"] = Field(
+        "full", description="full: a write is on disk when it returns; normal: a power cut may lose the last writes."
+    )
+    busy_timeout_s: float = Field(5.0, gt=0, description="How long to wait for another process before MemoryLocked.")
+    check_at_open_max_bytes: int = Field(
+        32 << 20, ge=0, description="A writer checks the whole database when it opens one up to this size."
+    )
+
+
+class Store:
+    """An open memory directory. `reader` sees what is committed; `writer` exists in mode "w" only.
+
+    Raises:
+        MemoryLocked: mode "w" and another process (or object) writes this memory.
+        MemoryTooNew: its schema is newer than this code.
+        MemoryDamaged: it is not a memory, or cannot be read. The file stays as it is.
+        MemoryStoreError: mode "r" and there is no memory at `root`, or an older one that a writer must upgrade.
+        MemoryFull: mode "w", and there is no space to create or upgrade it.
+    """
+
+    def __init__(self, root: Path, mode: Literal["r", "w"], config: StoreConfig) -> None:
+        self.root, self.mode, self._config = root, mode, config
+        self.path = root / DATABASE
+        self.pictures = PictureFolder(root)
+        self._lock: IO[bytes] | None = None
+        self._connections: list[sqlite3.Connection] = []
+        try:
+            with self.errors():
+                if mode == "w":
+                    root.mkdir(parents=True, exist_ok=True)
+                    self._lock = _acquire(root / "memory.lock")
+                    self._prepare()
+                elif not self.path.is_file() or self.path.stat().st_size == 0:
+                    raise MemoryStoreError(f"there is no memory at {root}: watch something into it first")
+                else:
+                    self._check_version(self._inspect())
+                self.reader = self._connect(read_only=True)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def writer(self) -> sqlite3.Connection:
+        if self.mode != "w" or not self._connections:
+            raise MemoryStoreError(f"the memory at {self.root} is not open for writing: open it with mode='w'")
+        return self._connections[0]
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One atomic write: committed (and synced) at the end, or undone whole."""
+        with self.errors():
+            connection = self.writer
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what SQLite and the file system raise into our errors."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise MemoryFull(self._full_message()) from error
+            raise MemoryStoreError(f"the memory at {self.root} cannot be used: {error}") from error
+
+    def num_database_bytes(self) -> int:
+        """Size of the database as its last committed state has it, without the log."""
+        (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
+        (page_bytes,) = self.writer.execute("PRAGMA page_size").fetchone()
+        return int(pages) * int(page_bytes)
+
+    def reclaim(self) -> bool:
+        """Give deleted space back to the disk and empty the log. False when a reader held the log."""
+        with self.errors():
+            self.writer.execute("PRAGMA incremental_vacuum").fetchall()
+            busy, _, _ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
+
+    def close(self) -> None:
+        """Close everything; a writer folds the log into the database first. Idempotent."""
+        for connection in self._connections[::-1]:
+            try:
+                if self.mode == "w" and connection is self._connections[0]:
+                    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error:
+                pass  # a full disk or a busy reader: the log stays, and the next open replays it
+            finally:
+                connection.close()
+        self._connections = []
+        if self._lock is not None:
+            self._lock.close()  # frees the lock
+            self._lock = None
+
+    def _prepare(self) -> None:
+        """Create, upgrade or accept the database, as writer."""
+        fresh = not self.path.exists() or self.path.stat().st_size == 0
+        version = 0 if fresh else self._inspect()
+        self._check_version(version, may_migrate=True)
+        connection = self._connect(read_only=False)
+        if not fresh and self.path.stat().st_size <= self._config.check_at_open_max_bytes:
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise MemoryDamaged(_damaged_message(self.path, verdict))
+        migrate(connection)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
+    def _inspect(self) -> int:
+        """The schema version of the file, found without changing a byte of it."""
+        with open(self.path, "rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise MemoryDamaged(_damaged_message(self.path, "it is not an SQLite database"))
+        connection = self._open(read_only=True)
+        try:
+            (application,) = connection.execute("PRAGMA application_id").fetchone()
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            (num_tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        finally:
+            connection.close()
+        if application != APPLICATION_ID and (application or num_tables):
+            raise MemoryDamaged(_damaged_message(self.path, "it is the database of another program"))
+        return int(version)
+
+    def _check_version(self, version: int, may_migrate: bool = False) -> None:
+        if version > SCHEMA_VERSION:
+            raise MemoryTooNew(
+                f"the memory at {self.root} has schema {version}, and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
+            )
+        if version < SCHEMA_VERSION and not may_migrate:
+            raise MemoryStoreError(
+                f"the memory at {self.root} has schema {version}, older than {SCHEMA_VERSION}: open it once for writing"
+            )
+
+    def _open(self, read_only: bool) -> sqlite3.Connection:
+        timeout_s = self._config.busy_timeout_s
+        uri = self.path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
+        connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError:
+            connection.close()
+            log = self.path.with_name(DATABASE + "-wal")
+            if not read_only or (log.exists() and log.stat().st_size):
+                raise
+            # A folder that cannot be written has no place for the log's index; with no log, none is needed.
+            connection = sqlite3.connect(
+                uri + "&immutable=1", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
+            )
+        return connection
+
+    def _connect(self, read_only: bool) -> sqlite3.Connection:
+        connection = self._open(read_only)
+        self._connections.append(connection)
+        connection.execute("PRAGMA temp_store = MEMORY")  # no text in temporary files
+        if not read_only:
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes hold in an empty database only
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {self._config.durability}")
+            connection.execute("PRAGMA secure_delete = ON")
+            connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _translated(self, error: sqlite3.Error) -> MemoryStoreError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL or (
+            code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+            and shutil.disk_usage(self.root).free < _SPARE_BYTES
+        ):
+            return MemoryFull(self._full_message())
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            return MemoryDamaged(_damaged_message(self.path, str(error)))
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return MemoryLocked(f"the memory at {self.root} is in use by another process: try again later")
+        return MemoryStoreError(f"the memory at {self.root} cannot be used: {error}")
+
+    def _full_message(self) -> str:
+        return f"no space left on the disk of {self.root}: free some, or forget something; what is there can be read"
+
+
+def _damaged_message(path: Path, cause: str) -> str:
+    return f"{path} cannot be read ({cause}); it was left as it is: restore a copy, or start another memory"
+
+
+def _acquire(path: Path) -> IO[bytes]:
+    """Take the writer's lock, or raise MemoryLocked. The file itself stays: removing it would race."""
+    file = open(path, "ab")  # noqa: SIM115  # held as long as the store is open
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        if error.errno in (errno.EACCES, errno.EAGAIN):
+            message = f"another process writes the memory at {path.parent}: stop it, or write to another one"
+            raise MemoryLocked(message) from error
+        raise
+    os.set_inheritable(file.fileno(), False)
+    return file

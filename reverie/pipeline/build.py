@@ -1,0 +1,216 @@
+"""Wiring: a profile and sources become a graph; a profile and a memory become something that answers.
+
+The one place where perception, memory and reasoning meet. What is built here travels to other
+processes, so factories are plain functions of picklable arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from reverie.errors import UsageError
+from reverie.memory import Memory
+from reverie.perception.conse import ConseFrames, class_meanings
+from reverie.perception.detector import COCO_NAMES
+from reverie.perception.frame_encoder import FrameEncoder
+from reverie.perception.minilm import MiniLM
+from reverie.perception.objects import ObjectsStage
+from reverie.perception.openclip import OpenClipFrames, OpenClipText
+from reverie.perception.sound import SoundStage
+from reverie.perception.sources import Source, open_source
+from reverie.perception.speech import SpeechStage
+from reverie.perception.vision import VisionStage
+from reverie.perception.whisper import Whisper
+from reverie.perception.writing import WritingStage
+from reverie.pipeline.config import OpenClip, Profile
+from reverie.pipeline.graph import Edge, Graph, Node, Policy, Port, Role
+from reverie.pipeline.host import SourceHost, StageHost
+from reverie.pipeline.memory_host import MemoryHost
+from reverie.reasoning import OpenAIReader, Reasoner, Senses
+from reverie.reasoning.senses import EMBEDDED_MISSING
+from reverie.stage import Stage
+from reverie.types import Answer, Modality, TextEncoder
+
+SOURCE_PORTS = (Port.AUDIO, Port.RECORDS, Port.VIDEO)
+STAGE_PORTS = (Port.OBSERVATIONS,)
+RECORD_ITEMS = 1024
+MEMORY_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePlan:
+    """A source that was found fit to watch, and where its host has to run."""
+
+    stream_id: str
+    node_name: str
+    make: Callable[[], Source]
+    live: bool
+    here: bool
+
+
+def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
+    """Open every source once and look at it, before anything is started or written.
+
+    Raises:
+        SourceError: one of them cannot be watched.
+        UsageError: two of them are the same stream.
+    """
+    plans: list[SourcePlan] = []
+    for number, spec in enumerate(sources):
+        travels = isinstance(spec, str | Path)
+        made = open_source(_absolute(spec), profile.source)
+        start = made.open()
+        if any(plan.stream_id == start.stream_id for plan in plans):
+            made.close()
+            raise UsageError(f"{spec} is the same stream as another source; name it once")
+        if travels:
+            made.close()
+        plans.append(
+            SourcePlan(
+                stream_id=start.stream_id,
+                node_name=f"source:{number}",
+                make=partial(open_source, _absolute(spec), profile.source) if travels else partial(_same, made),
+                live=start.live,
+                here=not travels,
+            )
+        )
+    return plans
+
+
+def _absolute(spec: Any) -> Any:
+    """A path that means the same in every process; URLs and iterables as they are."""
+    if isinstance(spec, Path) or (isinstance(spec, str) and "://" not in spec and ":" not in spec.split("/")[0]):
+        return str(Path(spec).resolve())
+    return spec
+
+
+def _same(source: Source) -> Source:
+    return source
+
+
+def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) -> Graph:
+    """The graph of `graph.py`'s docstring, with one source node for each plan."""
+    nodes = [
+        Node(
+            name=plan.node_name,
+            role=Role.SOURCE,
+            live=plan.live,
+            here=plan.here,
+            make=partial(SourceHost, plan.make, SOURCE_PORTS, profile.cut_interval_s),
+        )
+        for plan in plans
+    ]
+    edges: list[Edge] = []
+    owners: dict[str, str | None] = {}
+    for name, port, make in _stages(profile):
+        stage = make()
+        nodes.append(
+            Node(
+                name=name,
+                role=Role.STAGE,
+                max_batch=stage.max_batch,
+                max_wait_s=stage.max_wait_s,
+                make=partial(StageHost, name, make, STAGE_PORTS),
+            )
+        )
+        edges += [_sense_edge(plan, port, name, profile) for plan in plans]
+        edge = Edge(
+            sender=name, port=Port.OBSERVATIONS, receiver="memory", capacity=profile.edges.observation_items
+        )
+        edges.append(edge)
+        owners[edge.name] = None
+    for plan in plans:
+        edge = Edge(sender=plan.node_name, port=Port.RECORDS, receiver="memory", capacity=RECORD_ITEMS)
+        edges.append(edge)
+        owners[edge.name] = plan.stream_id
+    write = partial(open_memory, directory, profile, "w")
+    nodes.append(
+        Node(name="memory", role=Role.SINK, max_batch=MEMORY_BATCH, make=partial(MemoryHost, write, owners))
+    )
+    return Graph(nodes=tuple(nodes), edges=tuple(edges))
+
+
+def _sense_edge(plan: SourcePlan, port: Port, stage: str, profile: Profile) -> Edge:
+    sizes = profile.edges
+    capacity, live = (
+        (sizes.video_items, sizes.live_video) if port is Port.VIDEO else (sizes.audio_items, sizes.live_audio)
+    )
+    policy = live if plan.live else Policy.BLOCK
+    return Edge(sender=plan.node_name, port=port, receiver=stage, capacity=capacity, policy=policy)
+
+
+def _stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, Any]]]]:
+    """The senses that the profile has: name, what they take, and how to make them."""
+    stages: list[tuple[str, Port, Callable[[], Stage[Any, Any]]]] = [
+        ("vision", Port.VIDEO, partial(VisionStage, picture_encoder(profile), profile.vision))
+    ]
+    if profile.objects is not None:
+        stages.append(("objects", Port.VIDEO, partial(ObjectsStage, profile.objects)))
+    if profile.writing is not None:
+        stages.append(("writing", Port.VIDEO, partial(WritingStage, profile.writing)))
+    if profile.speech is not None:
+        stages.append(("speech", Port.AUDIO, partial(SpeechStage, Whisper(profile.recogniser), profile.speech)))
+    if profile.sound is not None:
+        stages.append(("sound", Port.AUDIO, partial(SoundStage, profile.sound)))
+    return stages
+
+
+def picture_encoder(profile: Profile) -> FrameEncoder:
+    """The profile's encoder of whole pictures, not loaded yet."""
+    if isinstance(profile.pictures, OpenClip):
+        return OpenClipFrames(profile.pictures.options)
+    return ConseFrames(profile.pictures.options)
+
+
+def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
+    """For spaces that sentences alone do not reach: what embeds a question into the pictures' space."""
+    if isinstance(profile.pictures, OpenClip):
+        text = OpenClipText(profile.pictures.options)
+        return {text.encoder_id: text}
+    return {}
+
+
+def open_memory(directory: Path, profile: Profile, mode: Literal["r", "w"]) -> Memory:
+    """The memory in a directory, with the encoders of the profile."""
+    return Memory.open(directory, text_encoder=MiniLM(), mode=mode, config=profile.memory)
+
+
+def senses(profile: Profile) -> Senses:
+    """What the profile perceives, for declining what it cannot."""
+    left_out = {
+        Modality.OBJECTS: profile.objects,
+        Modality.WRITING: profile.writing,
+        Modality.SPEECH: profile.speech,
+        Modality.SOUND: profile.sound,
+    }
+    return Senses(
+        profile=profile.name,
+        modalities=tuple(modality for modality in Modality if left_out.get(modality, True) is not None),
+        object_names=COCO_NAMES if profile.objects is not None else (),
+        class_meanings=class_meanings() if not isinstance(profile.pictures, OpenClip) else {},
+        missing=EMBEDDED_MISSING,
+    )
+
+
+class Answerer:
+    """A reader of a memory and the reasoner over it."""
+
+    def __init__(self, directory: Path, profile: Profile) -> None:
+        self.memory = open_memory(directory, profile, "r")
+        answering = profile.answering
+        reader = None
+        if answering.reader_url:
+            reader = OpenAIReader(
+                base_url=answering.reader_url, model=answering.reader_model, api_key_env=answering.reader_key_env
+            )
+        self._reasoner = Reasoner(self.memory, senses(profile), answering.reasoner, reader)
+
+    def ask(self, question: str, *, stream_ids: Iterable[str] = ()) -> Answer:
+        return self._reasoner.ask(question, stream_ids=tuple(stream_ids))
+
+    def close(self) -> None:
+        self.memory.close()

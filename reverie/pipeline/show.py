@@ -1,0 +1,140 @@
+"""How results look: JSON for programs, plain lines for people, a live line of progress on stderr."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from reverie.pipeline.progress import Progress
+from reverie.types import Answer, Citation, Event
+
+
+def minutes(seconds: float) -> str:
+    """Seconds as m:ss, or h:mm:ss from an hour on."""
+    whole = int(seconds)
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d}"
+    return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def byte_count(num_bytes: float) -> str:
+    """Bytes as B, kB, MB or GB."""
+    for unit in ("B", "kB", "MB"):
+        if num_bytes < 1000:
+            return f"{num_bytes:.0f} {unit}" if unit == "B" else f"{num_bytes:.1f} {unit}"
+        num_bytes /= 1000
+    return f"{num_bytes:.1f} GB"
+
+
+def progress_line(progress: Progress) -> str:
+    """One line: time watched, speed, moments, events, words heard, bytes kept."""
+    if not progress.ready_ns:
+        return "starting the stages ..."
+    count = progress.counters.value
+    line = (
+        f"watched {minutes(progress.watched_s)}  {progress.speed:.1f}x real time  "
+        f"{count('moments'):.0f} moments  {count('events'):.0f} events  "
+        f"{count('words_heard'):.0f} words heard  {byte_count(count('bytes_kept'))} kept"
+    )
+    return f"{line}  PAUSED: {progress.paused}" if progress.paused else line
+
+
+def summary(progress: Progress) -> str:
+    """What a finished watch amounts to."""
+    count = progress.counters.value
+    lines = [
+        progress_line(progress),
+        f"frames: {count('frames_sampled'):.0f} sampled, {count('frames_unchanged'):.0f} unchanged, "
+        f"{count('frames_encoded'):.0f} encoded; {count('tracks'):.0f} things followed, "
+        f"{count('words_read'):.0f} words read",
+    ]
+    if gaps := count("gaps"):
+        lines.append(f"{gaps:.0f} gaps: see `reverie export --format json`")
+    if repeated := count("observations_repeated"):
+        lines.append(f"{repeated:.0f} observations were remembered already")
+    return "\n".join(lines)
+
+
+class LiveProgress:
+    """The progress line, redrawn in place on a terminal; on a pipe one line every `every_s` of media."""
+
+    def __init__(self, stream: IO[str], every_s: float = 10.0) -> None:
+        self._console = Console(file=stream)
+        self._live = Live(console=self._console, refresh_per_second=8, transient=False)
+        self._every_s, self._next_s = every_s, 0.0
+
+    def __enter__(self) -> LiveProgress:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def update(self, progress: Progress) -> None:
+        line = progress_line(progress)
+        if self._console.is_terminal:
+            self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
+        elif progress.watched_s >= self._next_s or progress.finished or progress.paused:
+            self._next_s = progress.watched_s + self._every_s
+            self._console.file.write(line + "\n")
+            self._console.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+
+def citation_as_dict(citation: Citation) -> dict[str, Any]:
+    """A citation for `ask --json`."""
+    return {
+        "stream_id": citation.stream_id,
+        "start_s": round(citation.span.start_s, 3),
+        "end_s": round(citation.span.end_s, 3),
+        "modality": str(citation.modality),
+        "text": citation.text,
+        "thumbnail": citation.thumbnail,
+        "score": round(citation.score, 4),
+    }
+
+
+def answer_as_dict(answer: Answer, latency_ms: float) -> dict[str, Any]:
+    """An answer for `ask --json`, best citation first."""
+    return {
+        "answer": answer.text,
+        "abstained": answer.abstained,
+        "confidence": round(answer.confidence, 4),
+        "citations": [citation_as_dict(citation) for citation in answer.citations],
+        "latency_ms": round(latency_ms, 1),
+    }
+
+
+def answer_as_text(answer: Answer) -> str:
+    """An answer with its evidence below it."""
+    lines = [answer.text]
+    for citation in answer.citations:
+        span = f"{minutes(citation.span.start_s)}-{minutes(citation.span.end_s)}"
+        quoted = f' "{citation.text}"' if citation.text else ""
+        picture = f"  {citation.thumbnail}" if citation.thumbnail else ""
+        lines.append(f"  [{span}] {citation.modality}{quoted} ({citation.stream_id}){picture}")
+    return "\n".join(lines)
+
+
+def event_as_dict(event: Event) -> dict[str, Any]:
+    """An event for `timeline --json`."""
+    return {
+        "stream_id": event.stream_id,
+        "start_s": round(event.span.start_s, 3),
+        "end_s": round(event.span.end_s, 3),
+        "text": event.text,
+        "labels": {label.name: round(label.score, 3) for label in event.labels},
+        "thumbnail": event.thumbnail,
+        "open": event.open,
+    }
+
+
+def event_as_text(event: Event) -> str:
+    """An event on one line."""
+    span = f"{minutes(event.span.start_s)}-{minutes(event.span.end_s)}"
+    names = ", ".join(label.name for label in event.labels[:4])
+    return f"[{span}] {event.stream_id}: {names}" + (f" - {event.text}" if event.text else "")

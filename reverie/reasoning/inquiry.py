@@ -1,0 +1,161 @@
+"""One question being answered: what every kind of answer starts from, and the draft that it ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reverie.reasoning.calibration import Calibration
+from reverie.reasoning.evidence import Candidate, Locator, Scope, joined
+from reverie.reasoning.phrasing import SENSE_PLACES, article, at, clock, listing, quote, upper_first
+from reverie.reasoning.question import Cue, Question
+from reverie.reasoning.retriever import Retriever
+from reverie.reasoning.senses import Senses
+from reverie.types import NS_PER_S, Modality, StreamRecord, TimeSpan
+
+
+class ReasonerConfig(BaseModel):
+    """How answers are found and when none is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    """Evidence less probable than this is no answer."""
+    agreement: float = Field(default=0.75, gt=0, le=1)
+    """Further occurrences count if they reach this share of the best one's probability."""
+    mention: float = Field(default=0.15, gt=0, lt=1)
+    """An abstention names the nearest evidence if it is at least this probable."""
+    join_gap_s: float = Field(default=2.0, ge=0)
+    """Sightings of one name closer than this are one stretch of time. (Things are counted by track.)"""
+    order_tolerance_s: float = Field(default=1.0, ge=0)
+    """Starts closer than this are called simultaneous: two sampling steps."""
+    now_s: float = Field(default=5.0, gt=0)
+    """How far back "now" reaches."""
+    after_s: float = Field(default=20.0, gt=0)
+    """How far "what happened after X" and "before X" reach."""
+    k: int = Field(default=12, ge=1, le=100)
+    """Passages looked at, for each search."""
+    max_citations: int = Field(default=8, ge=1, le=50)
+    max_quotes: int = Field(default=3, ge=1, le=10)
+    """Quotes in the text of one answer; the rest is cited only."""
+    max_observations: int = Field(default=5000, ge=100)
+    """Rows read when something is counted."""
+    max_question_chars: int = Field(default=1000, ge=10)
+    calibration: Calibration = Calibration()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An answer before it is checked: its text, the evidence in the order of its weight, and what was looked at."""
+
+    text: str
+    evidence: tuple[Candidate, ...] = ()
+    confidence: float = 0.0
+    abstained: bool = False
+    computed: bool = False  # counted or compared: no reader may put it in other words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """A question with where to look and what to look with. `watched` covers all streams in scope."""
+
+    question: Question
+    scope: Scope
+    streams: tuple[StreamRecord, ...]
+    watched: TimeSpan
+    now_ns: int
+    several: bool
+    config: ReasonerConfig
+    retriever: Retriever
+    locator: Locator
+    senses: Senses
+    anchored: Candidate | None = field(default=None)
+
+    @property
+    def gap_ns(self) -> int:
+        return round(self.config.join_gap_s * NS_PER_S)
+
+    @property
+    def span(self) -> TimeSpan:
+        return self.scope.span or self.watched
+
+    def credible(self, found: Sequence[Candidate]) -> list[Candidate]:
+        """Those that reach the threshold, and a share of the best; best first."""
+        best = found[0].probability if found else 0.0
+        floor = max(self.config.threshold, best * self.config.agreement)
+        return [candidate for candidate in found if candidate.probability >= floor]
+
+    def occurrences(self, found: Sequence[Candidate]) -> list[Candidate]:
+        """Credible evidence of the best one's kind (said and written, seen, or heard), in time order.
+
+        Joined over short gaps; where a tracked thing and a picture show the same sight, the thing stands
+        for both, because it has a place and a name.
+        """
+        chosen = self.credible(found)
+        if not chosen:
+            return []
+        if chosen[0].is_text:
+            return joined([c for c in chosen if c.is_text], 0)
+        if chosen[0].modality is Modality.SOUND:
+            return joined([c for c in chosen if c.modality is Modality.SOUND], self.gap_ns)
+        things = joined([c for c in chosen if c.modality is Modality.OBJECTS], self.gap_ns)
+        pictures = joined([c for c in chosen if c.modality is Modality.VISION], self.gap_ns)
+        alone = [p for p in pictures if not any(p.stream_id == t.stream_id and p.span.overlaps(t.span) for t in things)]
+        return sorted([*things, *alone], key=lambda c: (c.span.start_ns, c.stream_id))
+
+    def stream(self, candidate: Candidate) -> str:
+        """The words that name its stream, when several streams are asked."""
+        return f" of stream {candidate.stream_id!r}" if self.several else ""
+
+    def when(self, candidate: Candidate) -> str:
+        return at(candidate.span) + self.stream(candidate)
+
+    def tell(self, candidate: Candidate, cue: Cue | None = None) -> str:
+        """One sentence that says what a piece of evidence holds, and when."""
+        when = self.when(candidate)
+        if candidate.modality is Modality.SPEECH:
+            start = f"at {clock(candidate.span.start_ns)}{self.stream(candidate)}"
+            return f"{upper_first(start)} someone said: {quote(candidate.text)}."
+        if candidate.modality is Modality.WRITING:
+            return f"{upper_first(when)} the screen showed: {quote(candidate.text)}."
+        if candidate.modality is Modality.OBJECTS:
+            return f"{upper_first(article(candidate.name))} was seen {when}."
+        if candidate.modality is Modality.SOUND:
+            return f"{upper_first(candidate.name or 'sound')} was heard {when}."
+        return self._tell_picture(candidate, cue, when)
+
+    @staticmethod
+    def _tell_picture(candidate: Candidate, cue: Cue | None, when: str) -> str:
+        name = candidate.name
+        if not name:
+            return f"{upper_first(when)} there was a picture."
+        if cue is None or cue.is_empty or set(name.split()) & set(cue.text.split()):
+            return f"{upper_first(when)} the picture showed {article(name)}."
+        return f"{upper_first(when)} the picture fits {quote(cue.text)}: it looks like {article(name)}."
+
+    def also(self, others: Sequence[Candidate]) -> str:
+        """A sentence with the times of further occurrences: "Also from 0:30 to 0:36 and at 1:02"."""
+        if not others:
+            return ""
+        shown = [self.when(candidate) for candidate in others[:5]]
+        rest = len(others) - len(shown)
+        return f" Also {listing(shown + ([f'{rest} more times'] if rest else []))}."
+
+    def searched(self, modalities: Sequence[Modality] = ()) -> str:
+        """Which senses, which span and which streams were looked at."""
+        asked = modalities or self.question.cue.modalities or self.question.modalities
+        senses = [SENSE_PLACES[m] for m in self.senses.modalities if not asked or m in asked]
+        streams = f"{len(self.streams)} streams" if len(self.streams) != 1 else f"stream {self.streams[0].stream_id!r}"
+        return f"{listing(senses)} from {clock(self.span.start_ns)} to {clock(self.span.end_ns)} of {streams}"
+
+
+def abstention(inquiry: Inquiry, wanted: str, found: Sequence[Candidate] = (), reason: str = "") -> Draft:
+    """Say that nothing was found, what was searched, and what came nearest."""
+    nearest = max(found, key=lambda c: c.probability, default=None)
+    text = reason or (f"Nothing was found for {quote(wanted)}." if wanted else "Nothing was found.")
+    text += f" Searched {inquiry.searched()}."
+    if nearest is not None and nearest.probability >= inquiry.config.mention:
+        text += f" The nearest, but too unlike: {inquiry.tell(nearest)}"
+    return Draft(text=text, abstained=True, confidence=1.0 - (nearest.probability if nearest else 0.0))

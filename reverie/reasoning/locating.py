@@ -1,0 +1,125 @@
+"""Answers that find one thing: when, is there, what, who, said, written, where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reverie.reasoning.evidence import Candidate, joined
+from reverie.reasoning.inquiry import Draft, Inquiry, abstention
+from reverie.reasoning.phrasing import article, picture_place, upper_first
+from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.question import TEXT, Cue
+from reverie.reasoning.recounting import answer_listing
+from reverie.reasoning.vocabulary import COLOURS, content_words, coverage, stem, stems
+from reverie.types import Modality
+
+
+def answer_found(inquiry: Inquiry) -> Draft:
+    """WHEN, IS_THERE, WHAT, WHO, SAID, WRITTEN and WHERE, by the best evidence for the question's cue."""
+    question = inquiry.question
+    if question.cue.is_empty:
+        return answer_listing(inquiry)
+    found = inquiry.locator.locate(question.cue, inquiry.scope)
+    chosen = inquiry.credible(found)
+    if not chosen:
+        return not_found(inquiry, question.cue, found)
+    if question.kind in (QuestionKind.WHEN, QuestionKind.IS_THERE) or not chosen[0].is_text:
+        return _located(inquiry, found)
+    return quoted(inquiry, chosen)
+
+
+def _located(inquiry: Inquiry, found: Sequence[Candidate]) -> Draft:
+    question = inquiry.question
+    occurrences = inquiry.occurrences(found)
+    best = _chosen(occurrences, question.relation, found[0])
+    others = [occurrence for occurrence in occurrences if occurrence is not best]
+    text = inquiry.tell(best, question.cue)
+    if question.kind is QuestionKind.IS_THERE:
+        text = "Yes. " + text
+    if question.kind is QuestionKind.WHERE:
+        text = where(inquiry, best)
+    text = text.rstrip() + narrower_note(best) + inquiry.also(others)
+    support = [c for c in inquiry.credible(found) if c.modality is not best.modality and c.span.overlaps(best.span)]
+    return Draft(text=text, evidence=(best, *others, *support), confidence=best.probability)
+
+
+def _chosen(occurrences: Sequence[Candidate], relation: str, best: Candidate) -> Candidate:
+    """The first or the last if that was asked, else the most probable one, told with its whole stretch of time."""
+    if relation == "first":
+        return occurrences[0]
+    if relation == "last":
+        return max(occurrences, key=lambda c: c.span.end_ns)
+    holding = [o for o in occurrences if o.stream_id == best.stream_id and o.span.union(best.span) == o.span]
+    return holding[0] if holding else max(occurrences, key=lambda c: c.probability)
+
+
+def quoted(inquiry: Inquiry, chosen: Sequence[Candidate]) -> Draft:
+    """Quote what was said or written, most probable first."""
+    texts = [candidate for candidate in chosen if candidate.is_text]
+    several = inquiry.question.kind in (QuestionKind.SAID, QuestionKind.WRITTEN)
+    shown = texts[: inquiry.config.max_quotes if several else 1]
+    text = " ".join(inquiry.tell(candidate) for candidate in shown)
+    if len(texts) > len(shown):
+        text += inquiry.also(joined(texts[len(shown) :], 0))
+    return Draft(text=text, evidence=(*texts,), confidence=texts[0].probability)
+
+
+def where(inquiry: Inquiry, best: Candidate) -> str:
+    """Where a thing was: by its box, else only that it filled the scene."""
+    name = upper_first(article(best.name or "it"))
+    if best.box is not None:
+        return f"{name} was seen {picture_place(best.box)}, {inquiry.when(best)}."
+    if best.modality is Modality.VISION:
+        return f"{inquiry.tell(best, inquiry.question.cue)} Only tracked things have a place in the picture."
+    return inquiry.tell(best)
+
+
+def narrower_note(best: Candidate) -> str:
+    """Say so when the question was narrower ("puppy") than what the detector can name ("dog")."""
+    if best.modality is Modality.OBJECTS and best.features and best.features[0] < 1:
+        return f" (It is known only as {article(best.name)}.)"
+    return ""
+
+
+def not_found(inquiry: Inquiry, cue: Cue, found: Sequence[Candidate]) -> Draft:
+    """Abstain; look at the other senses once, to say what came nearest."""
+    asked = cue.modalities or tuple(Modality)
+    others = tuple(m for m in inquiry.senses.modalities if m not in asked)
+    elsewhere = inquiry.locator.locate(replace(cue, modalities=others), inquiry.scope) if others else []
+    return abstention(inquiry, cue.text, [*found[:1], *elsewhere[:1]])
+
+
+def answer_from_quotes(inquiry: Inquiry, sense: str) -> Draft | None:
+    """For a question that needs a missing sense: what was said or written may answer it all the same.
+
+    The quote must hold every content word of the cue, and either two of them, a proper name, or a
+    word of the kind asked for. Who said something is never in the words themselves.
+    """
+    question = inquiry.question
+    cue = question.whole if question.whole is not None else question.cue
+    if cue.is_empty or (question.kind is QuestionKind.WHO and Modality.SPEECH in question.modalities):
+        return None
+    core = [w for w in content_words(cue.text) if stem(w) not in _ASKING and not (sense == "colour" and w in COLOURS)]
+    if not core:
+        return None
+    seen_only = question.modalities and not set(question.modalities) & set(TEXT)
+    narrowed = Cue(text=" ".join(core), modalities=TEXT, names=cue.names)
+    found = inquiry.credible(inquiry.locator.locate(narrowed, inquiry.scope, TEXT)) if not seen_only else []
+    holding = [c for c in found if _answers(c, core, cue, sense, question.kind)]
+    return quoted(inquiry, holding) if holding else None
+
+
+def _answers(candidate: Candidate, core: Sequence[str], cue: Cue, sense: str, kind: QuestionKind) -> bool:
+    have = stems(candidate.text)
+    if coverage([stem(word) for word in core], have) < 1:
+        return False
+    if sense == "colour":
+        asked = {stem(word) for word in content_words(cue.text) if word in COLOURS}
+        return bool((asked or {stem(colour) for colour in COLOURS}) & set(have))
+    if sense == "identity" and kind is QuestionKind.WHO and not cue.names:
+        return len(core) > 1
+    return len(core) > 1 or bool(cue.names)
+
+
+_ASKING = frozenset(stems("colour color colours colors kind type name direction way doing action activity"))

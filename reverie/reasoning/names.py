@@ -1,0 +1,115 @@
+"""From a viewer's words to the names that perception gives: "motorbike" is a motorcycle, "rocket" fits "missile".
+
+Things have the detector's names, pictures those of an image classifier. A word fits a name by how the
+name, its synonyms and its dictionary definition use it; sentence vectors cannot tell a synonym from a
+sibling (cat and dog lie as close as cat and kitten), so they are not asked here.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from reverie.reasoning.senses import Senses
+from reverie.reasoning.vocabulary import CATEGORIES, NARROWER_WORDS, OBJECT_WORDS, content_words, listed, stem
+
+# How well a word fits a name, by where it stands.
+EXACT, HEAD, NARROWER, MODIFIER, GENUS, DEFINITION = 1.0, 0.9, 0.6, 0.45, 0.8, 0.35
+_GENUS_ENDS = re.compile(
+    r"\b(?:with|having|that|which|used|for|of|in|on|from|to|by|worn|consisting|made|where|when|as|at|native|found|\w+ing|\w{3,}ed)\b|[;,(]"
+)
+
+
+class NameBook:
+    """The names one profile can give, and how well words fit them."""
+
+    def __init__(self, senses: Senses) -> None:
+        self._meanings = dict(senses.class_meanings)
+        self._by_word: dict[str, tuple[str, float]] = {}
+        self._places: dict[str, dict[str, float]] = {}
+        for name in senses.object_names:
+            for word in (name, *OBJECT_WORDS.get(name, "").split()):
+                self._by_word.setdefault(_key(word), (name, EXACT))
+            for word in NARROWER_WORDS.get(name, "").split():
+                self._by_word.setdefault(_key(word), (name, NARROWER))
+        self.fit = lru_cache(maxsize=20000)(self._fit)
+
+    def objects(self, cue: str) -> dict[str, float]:
+        """The detector's names for what a cue names, each with its fit: one thing, or a category ("animal").
+
+        "brown teddy bear" finds the longest name in it, at its end: words before it only describe.
+        """
+        found = content_words(cue)
+        for size in range(min(3, len(found)), 0, -1):
+            for start in range(len(found) - size, -1, -1):
+                if not _is_head(found, start + size):
+                    continue
+                known = self._by_word.get(_key(" ".join(found[start : start + size])))
+                if known is not None:
+                    return dict([known])
+                if size == 1 and (category := category_of(found[start])):
+                    names = CATEGORIES[category].split("|")
+                    return {name: EXACT for name in names if (name, EXACT) in self._by_word.values()}
+        return {}
+
+    def _fit(self, cue: str, name: str) -> float:
+        """How well a cue fits a name of a picture class, in [0, 1]: the mean over the cue's words.
+
+        The last word of the cue is what it is about, so without it nothing fits.
+        """
+        wanted = [stem(word) for word in content_words(cue)]
+        if not wanted:
+            return 0.0
+        if name not in self._places:
+            self._places[name] = word_places(name, self._meanings.get(name, ""))
+        places = self._places[name]
+        fits = [places.get(word, 0.0) for word in wanted]
+        return sum(fits) / len(fits) if fits[-1] > 0 or (len(fits) > 1 and max(fits) >= HEAD) else 0.0
+
+
+def word_places(name: str, meaning: str) -> dict[str, float]:
+    """Stems in a class name and its "synonyms: definition", each with how well it fits the class."""
+    lemmas, _, definition = meaning.partition(":")
+    places: dict[str, float] = {}
+
+    def put(word: str, fit: float) -> None:
+        key = stem(word)
+        places[key] = max(places.get(key, 0.0), fit)
+
+    for lemma in (name, *(part.strip() for part in lemmas.split(",") if part.strip())):
+        parts = content_words(lemma)
+        for word in parts[:-1]:
+            put(word, MODIFIER)
+        if parts:
+            put(parts[-1], EXACT if len(parts) == 1 else HEAD)
+    genus = _GENUS_ENDS.split(definition.strip(), maxsplit=1)[0]
+    genus_words = content_words(genus) if genus.strip() else []
+    for word in content_words(definition) if definition.strip() else []:
+        put(word, DEFINITION)
+    for word in genus_words[-1:]:
+        put(word, GENUS)
+    return places
+
+
+def _key(text: str) -> str:
+    return " ".join(stem(part) for part in text.replace("-", " ").split())
+
+
+def category_of(word: str) -> str:
+    """The singular of a category word ("animals" -> "animal")."""
+    return next((name for name in CATEGORIES if stem(name) == stem(word)), "")
+
+
+def _is_head(found: list[str], end: int) -> bool:
+    """Whether the words up to `end` carry the cue: they stand last, or only a place or an act follows."""
+    return end == len(found) or stem(found[end]) not in _COMPOUND_TAILS
+
+
+# "cat food" is no cat, "bus stop" no bus.
+_COMPOUND_TAILS = frozenset(
+    stem(word)
+    for word in listed(
+        "food stop station ticket tickets house park driver shop door key keys seat wheel lane show race fish ride "
+        "book toy statue picture painting port horn bell shelter hair track tracks litter collar"
+    )
+)

@@ -1,0 +1,246 @@
+"""The reasoner: a question in, an answer with time-stamped evidence out.
+
+    question -> kind, cues, time, senses (question.py)
+             -> declined by name if it needs a sense that the profile lacks (senses.py)
+             -> evidence with calibrated probabilities (evidence.py)
+             -> a draft: found, listed or computed (locating.py, recounting.py, computing.py)
+             -> optionally in a reader's words, checked against the evidence (reader.py)
+             -> an Answer whose citations all come from what memory returned
+
+What was seen or heard is quoted and never read as a question: only `ask`'s argument is parsed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from reverie.errors import UsageError
+from reverie.reasoning.calibration import Example
+from reverie.reasoning.computing import answer_duration, answer_how_many, answer_order
+from reverie.reasoning.evidence import Candidate, Locator, Scope
+from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
+from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
+from reverie.reasoning.names import NameBook
+from reverie.reasoning.phrasing import between, clock, quote
+from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.question import TEXT, Question, parse
+from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
+from reverie.reasoning.recounting import answer_now, answer_summary
+from reverie.reasoning.retriever import Retriever
+from reverie.reasoning.senses import Senses, missing_sense
+from reverie.types import NS_PER_S, Answer, StreamRecord, TimeSpan
+
+_LOG = logging.getLogger(__name__)
+
+_ANSWERS = {
+    QuestionKind.NOW: answer_now,
+    QuestionKind.ORDER: answer_order,
+    QuestionKind.HOW_MANY: answer_how_many,
+    QuestionKind.DURATION: answer_duration,
+    QuestionKind.SUMMARY: answer_summary,
+}
+
+
+class Reasoner:
+    """Answers questions about one memory.
+
+    `senses` says what the profile perceives; `reader` may rephrase what was found, never what was
+    counted or compared. Thread-safe if the retriever is: it keeps no state between questions.
+    """
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        senses: Senses,
+        config: ReasonerConfig | None = None,
+        reader: Reader | None = None,
+    ) -> None:
+        self._retriever, self._senses, self._reader = retriever, senses, reader
+        self._config = config or ReasonerConfig()
+        self._locator = Locator(retriever, NameBook(senses), self._config.calibration, self._config.k)
+
+    def ask(self, text: str, *, stream_ids: tuple[str, ...] = (), now_ns: int | None = None) -> Answer:
+        """Answer a question about the streams named, or all.
+
+        `now_ns` is the media time that "now" means; by default the end of the stream watched last.
+        Raises UsageError for an empty or overlong question and for an unknown stream.
+        """
+        inquiry = self._inquire(text, stream_ids, now_ns)
+        draft = self._draft(inquiry)
+        return self._finish(inquiry, draft)
+
+    def examples(self, text: str, truth: Sequence[TimeSpan], *, stream_ids: tuple[str, ...] = ()) -> list[Example]:
+        """Labelled features for `calibration.fit`: evidence for the question's cues, present if it meets the truth.
+
+        Evidence is present when its middle lies in a true span; an empty truth makes all of it absent.
+        """
+        inquiry = self._inquire(text, stream_ids, None)
+        found = [c for cue in inquiry.question.cues for c in self._locator.locate(cue, inquiry.scope)]
+        return [
+            Example(channel=c.channel, features=c.features, present=any(_holds(span, c.span) for span in truth))
+            for c in found
+        ]
+
+    def _inquire(self, text: str, stream_ids: tuple[str, ...], now_ns: int | None) -> Inquiry:
+        if not text.strip():
+            raise UsageError('the question is empty; ask something like "when did the cat appear?"')
+        if len(text) > self._config.max_question_chars:
+            raise UsageError(
+                f"the question has {len(text)} characters; ask one of at most {self._config.max_question_chars}"
+            )
+        streams = self._streams(stream_ids)
+        watched = _watched(streams)
+        question = parse(text)
+        newest = streams[-1].watched.end_ns if streams else 0
+        now = newest if now_ns is None else now_ns
+        span = question.time.resolve(watched, now) if question.time is not None else None
+        return Inquiry(
+            question=question,
+            scope=Scope(stream_ids=stream_ids, span=span),
+            streams=streams,
+            watched=watched,
+            now_ns=now,
+            several=len(streams) > 1,
+            config=self._config,
+            retriever=self._retriever,
+            locator=self._locator,
+            senses=self._senses,
+        )
+
+    def _streams(self, stream_ids: tuple[str, ...]) -> tuple[StreamRecord, ...]:
+        known = self._retriever.streams()
+        names = [stream.stream_id for stream in known]
+        unknown = [name for name in stream_ids if name not in names]
+        if unknown:
+            raise UsageError(
+                f"no stream is called {unknown[0]!r}; the memory has {', '.join(map(repr, names)) or 'none'}"
+            )
+        return tuple(stream for stream in known if not stream_ids or stream.stream_id in stream_ids)
+
+    def _draft(self, inquiry: Inquiry) -> Draft:
+        question = inquiry.question
+        if not inquiry.streams:
+            return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
+        if question.calendar:
+            said = answer_from_quotes(inquiry, "")
+            return said or abstention(
+                inquiry,
+                "",
+                reason=f"Calendar times ({question.calendar!r}) are not understood; ask with media times, "
+                'such as "between 1:10 and 2:00" or "in the last minute".',
+            )
+        if outside := _outside(inquiry):
+            return outside
+        if sense := missing_sense(question.plain, inquiry.senses):
+            said = answer_from_quotes(inquiry, sense)
+            return said or Draft(text=inquiry.senses.explain_missing(sense), abstained=True, confidence=0.9)
+        if question.anchor is not None:
+            return self._anchored(inquiry)
+        return _ANSWERS.get(question.kind, answer_found)(inquiry)
+
+    def _anchored(self, inquiry: Inquiry) -> Draft:
+        """Two hops: find the moment that the question hangs on, then answer inside, before or after it."""
+        question = inquiry.question
+        assert question.anchor is not None
+        if (
+            question.whole is not None
+            and question.cues
+            and (not question.modalities or set(question.modalities) <= set(TEXT))
+        ):
+            said = self._locator.locate(question.whole, inquiry.scope, question.modalities or TEXT)
+            whole = [c for c in inquiry.credible(said) if c.features and c.features[0] == 1]
+            if whole:
+                return quoted(inquiry, whole)
+        found = inquiry.occurrences(self._locator.locate(question.anchor.cue, inquiry.scope))
+        if not found:
+            reason = f"The moment that the question hangs on was not found: {quote(question.anchor.cue.text)}."
+            return abstention(inquiry, "", reason=reason)
+        moment = max(found, key=lambda c: c.probability)
+        span = _beside(question, moment, inquiry)
+        second = replace(inquiry, scope=Scope(stream_ids=(moment.stream_id,), span=span), anchored=moment)
+        draft = _ANSWERS.get(question.kind, answer_found)(second)
+        if draft.abstained:
+            return draft
+        hinge = inquiry.tell(moment, question.anchor.cue)
+        return replace(
+            draft,
+            text=f"{draft.text} ({hinge})" if hinge not in draft.text else draft.text,
+            evidence=(*draft.evidence[: inquiry.config.max_citations - 1], moment),
+            confidence=draft.confidence * moment.probability,
+        )
+
+    def _finish(self, inquiry: Inquiry, draft: Draft) -> Answer:
+        searched = inquiry.searched()
+        if draft.abstained:
+            return Answer(text=draft.text, citations=(), confidence=draft.confidence, abstained=True, searched=searched)
+        evidence = list(dict.fromkeys(draft.evidence))[: self._config.max_citations]
+        text = draft.text
+        if self._reader is not None and not draft.computed and evidence:
+            text, evidence, note = self._read(inquiry, text, evidence)
+            searched += note
+        if inquiry.question.time is not None and inquiry.question.time.is_now and "newest" not in text:
+            text = f"In the newest {self._config.now_s:g} s, up to {clock(inquiry.now_ns)}: {text}"
+        return Answer(
+            text=text,
+            citations=tuple(candidate.citation() for candidate in evidence),
+            confidence=draft.confidence,
+            abstained=False,
+            searched=searched,
+        )
+
+    def _read(self, inquiry: Inquiry, text: str, evidence: list[Candidate]) -> tuple[str, list[Candidate], str]:
+        """The reader's words and the evidence it cites, or what was there before and why."""
+        assert self._reader is not None
+        items = [
+            Evidence(id=f"e{i}", stream_id=c.stream_id, span=c.span, modality=c.modality, text=c.text)
+            for i, c in enumerate(evidence, 1)
+        ]
+        try:
+            reading = checked(self._reader.read(inquiry.question.text, items), items)
+        except ReaderError as error:
+            _LOG.warning("the reader failed, the extractive answer stands: %s", error)
+            return text, evidence, f"; the reader failed: {error}"
+        if reading is None:
+            return text, evidence, "; the reader's answer did not hold up against the evidence"
+        cited = [evidence[int(item[1:]) - 1] for item in reading.cited_ids]
+        return reading.text, cited, ""
+
+
+def _watched(streams: Sequence[StreamRecord]) -> TimeSpan:
+    if not streams:
+        return TimeSpan(start_ns=0, end_ns=0)
+    return TimeSpan(
+        start_ns=min(stream.watched.start_ns for stream in streams),
+        end_ns=max(stream.watched.end_ns for stream in streams),
+    )
+
+
+def _outside(inquiry: Inquiry) -> Draft | None:
+    """Abstain when the span asked for was never watched."""
+    span, watched = inquiry.scope.span, inquiry.watched
+    if span is None or (span.start_ns <= watched.end_ns and span.end_ns >= watched.start_ns):
+        return None
+    text = f"{between(span)} lies outside of what was watched, {between(watched)}."
+    return Draft(text=text, abstained=True, confidence=1.0)
+
+
+def _beside(question: Question, moment: Candidate, inquiry: Inquiry) -> TimeSpan:
+    """The span that a "while", "before" or "after" leaves, within what was asked for."""
+    assert question.anchor is not None
+    asked = inquiry.span
+    margin = NS_PER_S // 2
+    reach = round(inquiry.config.after_s * NS_PER_S) if question.anchor.close else asked.duration_ns + 1
+    low, high = moment.span.start_ns - margin, moment.span.end_ns + margin
+    if question.anchor.relation == "after":
+        low, high = moment.span.end_ns - margin, moment.span.end_ns + reach
+    elif question.anchor.relation == "before":
+        low, high = moment.span.start_ns - reach, moment.span.start_ns + margin
+    low, high = max(0, low, asked.start_ns), min(high, asked.end_ns)
+    return TimeSpan(start_ns=low, end_ns=max(low, high))
+
+
+def _holds(truth: TimeSpan, span: TimeSpan) -> bool:
+    middle = (span.start_ns + span.end_ns) // 2
+    return truth.start_ns <= middle < truth.end_ns
