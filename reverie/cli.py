@@ -49,6 +49,7 @@ class Format(StrEnum):
 MemoryOption = Annotated[Path, typer.Option("--memory", help="The memory's directory.")]
 ProfileOption = Annotated[str, typer.Option("--profile", help="A profile's name, or the path of a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+RunnerOption = Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")]
 StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
 
 
@@ -57,7 +58,7 @@ def watch(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, folders of pictures, or URLs.")],
     memory: MemoryOption,
     profile: ProfileOption = "embedded",
-    runner: Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")] = RunnerName.RAY,
+    runner: RunnerOption = RunnerName.RAY,
     as_json: JsonOption = False,
 ) -> None:
     """Watch sources to their end and remember them."""
@@ -162,7 +163,7 @@ def config_show(profile: ProfileOption = "embedded", as_json: JsonOption = False
 def demo(
     memory: MemoryOption = Path("live.memory"),
     profile: ProfileOption = "embedded",
-    runner: Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")] = RunnerName.RAY,
+    runner: RunnerOption = RunnerName.RAY,
     port: Annotated[int, typer.Option("--port", help="On this machine only (127.0.0.1).")] = 7860,
 ) -> None:
     """Open the live page: camera and microphone, or a file; answers while it watches."""

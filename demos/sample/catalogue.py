@@ -98,7 +98,7 @@ PHOTOS = (
     ),
     Asset(
         asset_id="temple", package=_SKLEARN, path="datasets/images/china.jpg", phrase="a temple",
-        names=("temple", "pagoda", "palace", "tower", "building"), vocabulary="imagenet", focus=(0.1, 0.06, 0.58, 0.92),
+        names=("temple", "pagoda", "palace", "tower", "building"), vocabulary="imagenet", focus=(0.12, 0.06, 0.55, 0.85),
         also=("lake", "water", "tree", "trees", "boat", "boats", "sky", "castle", "church", "monastery", "river", "bridge"),
     ),
     Asset(
@@ -112,7 +112,7 @@ PHOTOS = (
     ),
     Asset(
         asset_id="moon", package=_SKIMAGE, path="data/moon.png", phrase="the surface of the moon",
-        names=("moon", "surface of the moon", "crater", "craters"), also=("planet",), focus=(0.1, 0.1, 0.9, 0.9),
+        names=("moon", "surface of the moon", "crater", "craters"), also=("planet",), focus=(0.25, 0.25, 0.75, 0.75),
     ),
     Asset(
         asset_id="horse", package=_SKIMAGE, path="data/horse.png", phrase="a horse", names=("horse",),
@@ -126,14 +126,16 @@ PHOTOS = (
 )  # fmt: skip
 
 SURFACES = tuple(
-    Asset(asset_id=name, package=_SKIMAGE, path=f"data/{file}", phrase=phrase, names=(), also=also, surface=True)
-    for name, file, phrase, also in (
-        ("brick", "brick.png", "a brick wall", ("brick", "bricks", "wall", "brick wall")),
-        ("grass", "grass.png", "grass", ("grass", "lawn", "field")),
-        ("gravel", "gravel.png", "gravel", ("gravel", "stones", "pebbles", "stone")),
-        ("stars", "hubble_deep_field.jpg", "stars", ("star", "stars", "galaxy", "galaxies", "sky", "night sky")),
+    Asset(
+        asset_id=name, package=_SKIMAGE, path=f"data/{name}.png", phrase=phrase, names=(), also=also, surface=True,
+        focus=(0.4, 0.4, 0.6, 0.6),
     )
-)
+    for name, phrase, also in (
+        ("brick", "a brick wall", ("brick", "bricks", "wall", "brick wall")),
+        ("grass", "grass", ("grass", "lawn", "field")),
+        ("gravel", "gravel", ("gravel", "stones", "pebbles", "stone")),
+    )
+)  # fmt: skip
 
 _STREET = (
     "street", "road", "car", "cars", "bus", "truck", "van", "building", "bicycle", "bike", "motorcycle", "motorbike",

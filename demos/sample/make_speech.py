@@ -118,7 +118,8 @@ _NUMBERS = {"two": "2", "three": "3", "six": "6", "seven": "7", "nine": "9", "ni
 
 def plain(text: str) -> str:
     """Lower case, letters and digits only, numbers in digits: what counts when two transcripts are compared."""
-    text = re.sub(r"[^a-z0-9 ]", "", text.lower().replace("-", " "))
+    text = re.sub(r"\$(\d+)", r"\1 dollars", text.lower().replace("-", " "))
+    text = re.sub(r"[^a-z0-9 ]", "", text)
     for name in sorted(_NUMBERS, key=len, reverse=True):
         text = re.sub(rf"\b{name}\b", _NUMBERS[name], text)
     return " ".join(text.split())

@@ -1,0 +1,20 @@
+"""Long-term memory of sight and sound: durable, searchable, erasable."""
+
+from reverie.memory.memory import Memory, MemoryConfig
+from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
+from reverie.memory.search import SearchConfig
+from reverie.memory.segmentation import SegmentationConfig
+from reverie.memory.store import StoreConfig
+
+__all__ = [
+    "ForgetReceipt",
+    "GapRecord",
+    "LabelCount",
+    "Memory",
+    "MemoryConfig",
+    "MemoryStats",
+    "SearchConfig",
+    "SegmentationConfig",
+    "StoreConfig",
+    "WriteReceipt",
+]

@@ -35,7 +35,8 @@ def summarise(
     `previous`: id up to which the carried moment is looked for, None when the event carries none.
     """
     moments: list[Moment] = connection.execute(
-        _MOMENT + "AND o.start_ns >= ? AND o.start_ns < ? ORDER BY o.start_ns, o.id", (stream, _VISION, start_ns, end_ns)
+        _MOMENT + "AND o.start_ns >= ? AND o.start_ns < ? ORDER BY o.start_ns, o.id",
+        (stream, _VISION, start_ns, end_ns),
     ).fetchall()
     if previous is not None:
         moments += connection.execute(

@@ -8,14 +8,11 @@ is in the rows, so a process that dies anywhere is continued by another that is 
 
 from __future__ import annotations
 
-import json
-import math
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
@@ -29,9 +26,10 @@ from reverie.memory.records import WriteReceipt
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import FORGOTTEN, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
-from reverie.memory.vectors import dequantise, is_unit, quantise
+from reverie.memory.sifting import is_sound, with_text
+from reverie.memory.vectors import dequantise, quantise
+from reverie.memory.visits import follow
 from reverie.types import (
-    Box,
     Cut,
     EndOfStream,
     Gap,
@@ -43,8 +41,6 @@ from reverie.types import (
     TimeSpan,
     Watermark,
 )
-
-_LATEST_NS = 1 << 62
 
 
 @dataclass(slots=True)
@@ -105,11 +101,11 @@ class Ingest:
                 key = (item.stream_id, MODALITY_CODES[item.modality], item.seq)
                 if key in seen or self._is_known(item):
                     tally.counts["repeated"] += 1
-                elif not self._is_sound(item, widths):
+                elif not is_sound(item) or not self._has_width(item, widths):
                     tally.counts["rejected"] += 1
                 else:
                     seen.add(key)
-                    kept.append(_with_text(item))
+                    kept.append(with_text(item))
             elif isinstance(item, StreamStart | Watermark | Gap | EndOfStream):
                 kept.append(item)
             elif not isinstance(item, Cut):
@@ -123,7 +119,9 @@ class Ingest:
             if isinstance(item, Observation):
                 if item.text and item.modality in TEXT_MODALITIES:
                     texts[item.text] = None
-                names = [(label.name, label.kind) for label in item.labels] + [(box.name, "object") for box in item.boxes]
+                names = [(label.name, label.kind) for label in item.labels] + [
+                    (box.name, "object") for box in item.boxes
+                ]
                 texts.update((name, None) for name, kind in names if not self._names.has_vector(name, kind))
         if not texts:
             return {}
@@ -157,18 +155,10 @@ class Ingest:
         found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
         return found.fetchone() is not None
 
-    def _is_sound(self, item: Observation, widths: dict[str, int]) -> bool:
-        """Whether every number is finite and the vector is one of its encoder's. `widths` learns new encoders'."""
-        numbers = [item.confidence, *(label.score for label in item.labels), *(word.score for word in item.words)]
-        numbers += [number for box in item.boxes for number in (box.score, box.x0, box.y0, box.x1, box.y1)]
-        if not all(math.isfinite(number) for number in numbers):
-            return False
-        if not all(-_LATEST_NS < number < _LATEST_NS for number in (item.span.start_ns, item.span.end_ns, item.seq)):
-            return False
+    def _has_width(self, item: Observation, widths: dict[str, int]) -> bool:
+        """Whether the vector has the width of its encoder's; `widths` learns those of new encoders."""
         if item.embedding is None:
             return True
-        if not item.encoder or not is_unit(item.embedding):
-            return False
         width = self._names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
         return width == len(item.embedding)
 
@@ -225,7 +215,7 @@ class Ingest:
         if item.modality is Modality.VISION:
             tally.counts["moments"] += 1
         if item.modality is Modality.OBJECTS:
-            keep = self._follow(stream, item, picture)
+            keep = follow(self._db, stream.row, item, picture, stream.forgotten)
         if not late:
             if item.modality is Modality.VISION:
                 vector = dequantise(code, scale) if code is not None else None
@@ -257,8 +247,8 @@ class Ingest:
         picture: str | None,
     ) -> int:  # fmt: skip
         cursor = self._db.execute(
-            "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, surprise, "
-            "text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, "
+            "surprise, text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
@@ -293,44 +283,6 @@ class Ingest:
             tally.counts["pictures_refused"] += 1
             return None
         return PictureFolder.name_of(item.thumbnail)
-
-    def _follow(self, stream: _Stream, item: Observation, picture: str | None) -> bool:
-        """Grow the tracks that the boxes belong to; return whether one of them is new."""
-        new = False
-        for box in item.boxes:
-            known = self._db.execute(
-                "SELECT votes, start_ns, end_ns, score, box, picture FROM track WHERE stream = ? AND track = ?",
-                (stream.row, box.track_id),
-            ).fetchone()
-            corners = json.dumps([round(corner, 4) for corner in (box.x0, box.y0, box.x1, box.y1)])
-            if known is None:
-                new = True
-                self._names.id_of(box.name, "object")
-                row = (json.dumps({box.name: 1}), self._first_seen(stream, box, item.span), item.span.end_ns, box.score)
-                self._db.execute(
-                    "INSERT INTO track (stream, track, name, votes, start_ns, end_ns, score, box, picture) "
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (stream.row, box.track_id, box.name, *row, corners, picture),
-                )
-                continue
-            votes = Counter(json.loads(known[0]))
-            votes[box.name] += 1
-            better = box.score > known[3]
-            self._db.execute(
-                "UPDATE track SET name = ?, votes = ?, start_ns = ?, end_ns = ?, score = ?, box = ? "
-                "WHERE stream = ? AND track = ?",
-                (
-                    min(votes, key=lambda name: (-votes[name], name)), json.dumps(votes),
-                    min(known[1], self._first_seen(stream, box, item.span)), max(known[2], item.span.end_ns),
-                    max(known[3], box.score), corners if better else known[4], stream.row, box.track_id,
-                ),
-            )  # fmt: skip
-        return new
-
-    def _first_seen(self, stream: _Stream, box: Box, span: TimeSpan) -> int:
-        """When the track began, but not inside what was forgotten."""
-        since_ns = min(box.since_ns, span.start_ns)
-        return max([since_ns, *(gone.end_ns for gone in stream.forgotten if gone.end_ns <= span.start_ns)])
 
     def _lose(self, item: Gap, tally: Tally) -> None:
         stream = self._stream(item.stream_id)
@@ -370,7 +322,8 @@ class Ingest:
                 stream.event = None
             if boundary.opens:
                 cursor = self._db.execute(
-                    "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) VALUES (?, ?, ?, 1, ?, ?, ?)",
+                    "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) "
+                    "VALUES (?, ?, ?, 1, ?, ?, ?)",
                     (stream.row, boundary.pts_ns, boundary.pts_ns, boundary.cause, stream.last_row, boundary.carries),
                 )
                 stream.event = cursor.lastrowid
@@ -385,13 +338,7 @@ class Ingest:
             return False
         labels, picture = summarise(self._db, stream, start_ns, end_ns, previous if carries else None)
         self._db.execute(
-            "UPDATE event SET end_ns = ?, open = 0, labels = ?, picture = ? WHERE id = ?", (end_ns, labels, picture, event)
+            "UPDATE event SET end_ns = ?, open = 0, labels = ?, picture = ? WHERE id = ?",
+            (end_ns, labels, picture, event),
         )
         return True
-
-
-def _with_text(item: Observation) -> Observation:
-    """Sound without a text is searched by the names of what was heard."""
-    if item.modality is Modality.SOUND and not item.text and item.labels:
-        return replace(item, text=", ".join(label.name for label in item.labels))
-    return item

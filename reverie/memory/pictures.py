@@ -17,6 +17,7 @@ _SUFFIX = ".jpg"
 
 
 def is_jpeg(data: bytes) -> bool:
+    """Whether it begins and ends as a JPEG does."""
     return data[:2] == b"\xff\xd8" and data.rstrip(b"\0")[-2:] == b"\xff\xd9"
 
 

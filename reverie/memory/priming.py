@@ -30,14 +30,12 @@ def salient_things(packed: bytes, config: SegmentationConfig) -> frozenset[int]:
 
 def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
     """The segmenter of a stream as its rows imply it."""
-    event = db.execute(
-        "SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)
-    ).fetchone()
+    event = db.execute("SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)).fetchone()
     start_ns, previous, carries = event or (None, 0, 0)
-    (run_ns,) = db.execute(
-        "SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)
+    (run_ns,) = db.execute("SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)).fetchone()
+    (last_fed_ns,) = db.execute(
+        "SELECT max(start_ns) FROM observation WHERE stream = ? AND late = 0", (stream,)
     ).fetchone()
-    (last_fed_ns,) = db.execute("SELECT max(start_ns) FROM observation WHERE stream = ? AND late = 0", (stream,)).fetchone()
     (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     (speech_end_ns,) = db.execute(
         "SELECT max(end_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0", (stream, _SPEECH)
@@ -47,7 +45,7 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
     if start_ns is not None and run_ns is not None:
         seed = _last_vector(db, stream, run_ns, previous) if carries else None
         moments = [(seed, False)] if seed is not None else []
-        moments += _moments(db, stream, previous)
+        moments += _moments(db, stream, start_ns, previous)
         last = _last_vector(db, stream, run_ns, None)
     return Segmenter.restored(
         config,
@@ -66,8 +64,10 @@ def _vector(scale: float | None, code: bytes | None) -> Vector | None:
     return None if scale is None or code is None else dequantise(np.frombuffer(code, dtype=np.int8), scale)
 
 
-def _moments(db: sqlite3.Connection, stream: int, previous: int) -> Iterator[tuple[Vector | None, bool]]:
-    for scale, code, picture in db.execute(_VECTORS + "AND o.id > ? ORDER BY o.id", (stream, _VISION, previous)):
+def _moments(db: sqlite3.Connection, stream: int, start_ns: int, previous: int) -> Iterator[tuple[Vector | None, bool]]:
+    for scale, code, picture in db.execute(
+        _VECTORS + "AND o.start_ns >= ? AND o.id > ? ORDER BY o.id", (stream, _VISION, start_ns, previous)
+    ):
         yield _vector(scale, code), picture is not None
 
 

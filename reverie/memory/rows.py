@@ -1,6 +1,6 @@
 """How the parts of an observation are packed into columns, and unpacked again.
 
-Labels take 6 bytes each (name by id, score as float16), boxes 34 (corners in 1/65535 of the picture),
+Labels take 6 bytes each (name by id, score as float16), boxes 30 (corners in 1/65535 of the picture),
 words are compact JSON with times from the start of the utterance. Names live once, in table `label`.
 """
 
@@ -27,6 +27,7 @@ IdOf = Callable[[str, str], int]
 
 
 def pack_labels(labels: Sequence[Label], id_of: IdOf) -> bytes | None:
+    """Labels to 6 bytes each, None for none. `id_of` numbers a name of a kind."""
     if not labels:
         return None
     rows = [(id_of(label.name, label.kind), label.score) for label in labels]
@@ -39,6 +40,7 @@ def label_rows(packed: bytes | None) -> ndarray[Any, Any]:
 
 
 def unpack_labels(packed: bytes | None, name_of: NameOf) -> tuple[Label, ...]:
+    """The labels that `pack_labels` packed, scores rounded to float16."""
     return tuple(as_label(name_of[int(row["label"])], float(row["score"])) for row in label_rows(packed))
 
 
@@ -49,6 +51,7 @@ def as_label(key: LabelKey, score: float) -> Label:
 
 
 def pack_boxes(boxes: Sequence[Box], id_of: IdOf) -> bytes:
+    """Boxes to 30 bytes each, corners to the nearest 1/65535."""
     rows = np.zeros(len(boxes), dtype=BOX_DTYPE)
     for row, box in zip(rows, boxes, strict=True):
         row["track"], row["name"], row["score"] = box.track_id, id_of(box.name, "object"), box.score
@@ -59,6 +62,7 @@ def pack_boxes(boxes: Sequence[Box], id_of: IdOf) -> bytes:
 
 
 def box_rows(packed: bytes | None) -> ndarray[Any, Any]:
+    """(N,) records of `BOX_DTYPE`."""
     return np.frombuffer(packed or b"", dtype=BOX_DTYPE)
 
 
@@ -70,18 +74,28 @@ def box_areas(rows: ndarray[Any, Any]) -> ndarray[Any, Any]:
 
 
 def unpack_boxes(packed: bytes | None, name_of: NameOf) -> tuple[Box, ...]:
+    """The boxes that `pack_boxes` packed."""
     boxes = []
     for row in box_rows(packed):
         x0, y0, x1, y1 = (float(corner) / _FULL for corner in row["corners"])
         name = name_of[int(row["name"])][0]
         boxes.append(
-            Box(track_id=int(row["track"]), name=name, score=round(float(row["score"]), 4), x0=x0, y0=y0, x1=x1, y1=y1,
-                since_ns=int(row["since_ns"]))
+            Box(
+                track_id=int(row["track"]),
+                name=name,
+                score=round(float(row["score"]), 4),
+                x0=x0,
+                y0=y0,
+                x1=x1,
+                y1=y1,
+                since_ns=int(row["since_ns"]),
+            )
         )
     return tuple(boxes)
 
 
 def pack_words(words: Sequence[Word], start_ns: int) -> str | None:
+    """Words to JSON, None for none; their times are counted from `start_ns`."""
     if not words:
         return None
     rows = [[w.text, w.span.start_ns - start_ns, w.span.end_ns - start_ns, round(w.score, 3)] for w in words]
@@ -89,6 +103,7 @@ def pack_words(words: Sequence[Word], start_ns: int) -> str | None:
 
 
 def unpack_words(packed: str | None, start_ns: int) -> tuple[Word, ...]:
+    """The words that `pack_words` packed."""
     return tuple(
         Word(text=text, span=TimeSpan(start_ns=start_ns + start, end_ns=start_ns + end), score=score)
         for text, start, end, score in json.loads(packed or "[]")

@@ -38,7 +38,9 @@ class SegmentationConfig(BaseModel):
     min_s: float = Field(4.0, gt=0, description="Shortest event, except after a hard cut.")
     max_s: float = Field(60.0, gt=0, description="Longest event.")
     cut_min_s: float = Field(1.0, ge=0, description="Shortest event before a hard cut.")
-    gamma: float = Field(1.0, ge=0, description="Standard deviations above the mean at which surprise cuts (EM-LLM: 1).")
+    gamma: float = Field(
+        1.0, ge=0, description="Standard deviations above the mean at which surprise cuts (EM-LLM: 1)."
+    )
     surprise_floor: float = Field(0.15, ge=0, description="Surprise below this never cuts.")
     window_s: float = Field(300.0, gt=0, description="Trailing time over which mean and deviation are taken.")
     track_min_s: float = Field(8.0, gt=0, description="Shortest event before the coming or going of a thing.")

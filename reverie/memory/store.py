@@ -174,7 +174,8 @@ class Store:
     def _check_version(self, version: int, may_migrate: bool = False) -> None:
         if version > SCHEMA_VERSION:
             raise MemoryTooNew(
-                f"the memory at {self.root} has schema {version}, and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
+                f"the memory at {self.root} has schema {version}, "
+                f"and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
             )
         if version < SCHEMA_VERSION and not may_migrate:
             raise MemoryStoreError(
@@ -213,8 +214,7 @@ class Store:
     def _translated(self, error: sqlite3.Error) -> MemoryStoreError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or (
-            code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-            and shutil.disk_usage(self.root).free < _SPARE_BYTES
+            code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN) and shutil.disk_usage(self.root).free < _SPARE_BYTES
         ):
             return MemoryFull(self._full_message())
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):

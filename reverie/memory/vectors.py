@@ -57,7 +57,8 @@ def cosines(
     for start in range(0, len(codes), _SCAN_ROWS):
         block = slice(start, start + _SCAN_ROWS)
         found[block] = codes[block].astype(np.float32) @ query
-    return found * scales
+    found *= scales
+    return found
 
 
 class GrowingArray:

@@ -29,6 +29,7 @@ from reverie.perception.rgb import Rgb
 from reverie.types import Label
 
 TEXT_ENCODER_ID = "minilm-l6-v2"
+_CLASSES = resources.files("reverie.perception.data") / "imagenet_classes.safetensors"
 _SIDE_PX = 260
 
 
@@ -110,11 +111,20 @@ def load_classes() -> tuple[tuple[str, ...], Mapping[str, list[int]], Float32[nd
     """
     from safetensors import safe_open
 
-    source = resources.files("reverie.perception.data") / "imagenet_classes.safetensors"
-    with resources.as_file(source) as path, safe_open(path, framework="np") as file:
+    with resources.as_file(_CLASSES) as path, safe_open(path, framework="np") as file:
         metadata, vectors = file.metadata(), file.get_tensor("vectors").astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return tuple(json.loads(metadata["names"])), json.loads(metadata["kinds"]), vectors
+
+
+def class_meanings() -> Mapping[str, str]:
+    """Each class name with its "synonyms: definition", and each kind with that of nothing but itself."""
+    from safetensors import safe_open
+
+    with resources.as_file(_CLASSES) as path, safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    meanings = dict(zip(json.loads(metadata["names"]), json.loads(metadata["meanings"]), strict=True))
+    return {kind: kind for kind in json.loads(metadata["kinds"])} | meanings
 
 
 def _interpolation(image: Rgb) -> int:

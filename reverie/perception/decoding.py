@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
+from reverie.perception.downmix import to_mono
 from reverie.perception.media import Media
 from reverie.perception.timeline import Timeline, to_ns
 from reverie.perception.upright import to_rgb
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 # A decoder of sound needs what came before: overlapping windows, bit reservoirs, priming (Opus: 80 ms).
 _PREROLL_NS = ns(1.0)
 _MAX_READ_ERRORS = 100
+# Decoders whose noise is drawn from one generator for the whole stream. Sound decodes 1,000 times faster than real
+# time, so it is decoded from the start up to this far; beyond, only that noise differs after a restart.
+_NOISY = frozenset({"aac", "aac_latm", "aac_fixed", "ac3", "eac3"})
+_MAX_HISTORY_NS = ns(2 * 3600.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +88,7 @@ class _Resume:
     raw: int | None = None
     count: int = 0
     lenient: bool = False  # nothing of this track was expected near the position
+    key: int | None = None  # dts of the key frame to decode from; None takes the first one
     keyed: bool = False
 
 
@@ -100,6 +105,7 @@ class ContainerReader:
     def __post_init__(self) -> None:
         self._resumes: dict[str, _Resume] = {}
         self._held: list[Decoded] = []
+        self._key: int | None = None
         self._begin()
 
     def read(self) -> list[Decoded] | None:
@@ -128,14 +134,15 @@ class ContainerReader:
                 break
             try:
                 self._seek(positions, offset_ns, newest_ns - max_skew_ns)
+                if self._sound_has_history(positions):
+                    self.timeline.restore(saved)
+                    self._read_up_to(positions, newest_ns - max_skew_ns)
             except SeekMissed:
                 self.timeline.restore(saved)
                 continue
             return
         self._replace(self.reopen())
-        self._resumes = {name: _Resume(count=position.count) for name, position in positions.items() if position.count}
-        self.positions = {name: replace(position) for name, position in positions.items()}
-        self._skip(counting=True)
+        self._skip_to(positions, {name: _Resume(count=position.count) for name, position in positions.items()})
 
     def close(self) -> None:
         self.media.close()
@@ -159,6 +166,8 @@ class ContainerReader:
             return None
         try:
             packet = next(self._packets, None)
+        except IndexError:
+            return None  # PyAV 18.1 fails so at the end, after all our flushes, if a stream appeared on the way
         except av.FFmpegError as error:
             self._num_read_errors += 1
             if isinstance(error, (av.error.TimeoutError, av.error.ExitError, av.error.OSError)):
@@ -221,39 +230,65 @@ class ContainerReader:
             self.media.container.seek(offset_us, backward=True)
         except av.FFmpegError as error:
             raise SeekMissed from error
+        self._begin()
+        self._skip_to(positions, self._exact(positions, parked_before_ns))
+
+    def _sound_has_history(self, positions: dict[str, Position]) -> bool:
+        """Whether the decoder invents noise that depends on all it decoded before (AAC's PNS, AC-3's dither)."""
+        audio = self.media.audio
+        if audio is None or positions.get("audio", Position()).media_ns > _MAX_HISTORY_NS:
+            return False
+        return audio.codec_context.name in _NOISY and "audio" in positions
+
+    def _read_up_to(self, positions: dict[str, Position], parked_before_ns: int) -> None:
+        """Decode all sound from the start, and pictures from the key frame that a seek found."""
+        resumes = self._exact(positions, parked_before_ns)
+        resumes["audio"] = _Resume(count=positions["audio"].count)
+        if "video" in resumes:
+            resumes["video"].key = self._key
+        self._replace(self.reopen())
+        self._skip_to(positions, resumes)
+
+    def _exact(self, positions: dict[str, Position], parked_before_ns: int) -> dict[str, _Resume]:
+        """Resume each track behind the item of this very time stamp, unless the track had long been silent."""
         if any(position.raw is None for position in positions.values()):
             raise SeekMissed
-        self._begin()
-        self._resumes = {
+        return {
             name: _Resume(raw=position.raw, lenient=position.media_ns < parked_before_ns)
             for name, position in positions.items()
         }
-        self.positions = {name: replace(position) for name, position in positions.items()}
-        self._skip(counting=False)
 
-    def _skip(self, *, counting: bool) -> None:
+    def _skip_to(self, positions: dict[str, Position], resumes: dict[str, _Resume]) -> None:
         """Read until every track that must has passed its position; what other tracks give meanwhile is held."""
+        self._resumes = {name: resume for name, resume in resumes.items() if resume.raw is not None or resume.count}
+        self.positions = {name: replace(position) for name, position in positions.items()}
         held: list[Decoded] = []
         while any(not resume.lenient for resume in self._resumes.values()):
             packet = self._next_packet()
             if packet is None:
-                if counting:
-                    break
-                raise SeekMissed
+                if any(resume.raw is not None for resume in self._resumes.values()):
+                    raise SeekMissed
+                break
             if isinstance(packet, Fault):
                 continue
             resume = self._resumes.get(packet.stream.type)
-            if resume is not None and not counting and packet.stream.type == "video" and not resume.keyed:
-                if not packet.is_keyframe:
-                    continue
-                if packet.pts is None or resume.raw is None or packet.pts > resume.raw:
-                    raise SeekMissed
-                resume.keyed = True
-            skipped = resume is not None
+            if resume is not None and not self._decodable(resume, packet):
+                continue
             decoded = list(self._decode(packet))
-            held += [item for item in decoded if not (skipped and isinstance(item, Fault))]
+            held += [item for item in decoded if resume is None or not isinstance(item, Fault)]
         self._held = held
         self._resumes = {name: resume for name, resume in self._resumes.items() if resume.lenient}
+
+    def _decodable(self, resume: _Resume, packet: Packet[Any]) -> bool:
+        """After a seek a decoder of pictures starts at a key frame, and that must not lie behind the position."""
+        if packet.stream.type != "video" or resume.raw is None or resume.keyed:
+            return True
+        if not packet.is_keyframe or (resume.key is not None and packet.dts != resume.key):
+            return False
+        if packet.pts is None or packet.pts > resume.raw:
+            raise SeekMissed
+        self._key, resume.keyed = packet.dts, True
+        return True
 
     def _past(self, name: str, raw: int | None) -> bool:
         """Whether a frame lies after the position to resume from."""
@@ -284,31 +319,6 @@ class ContainerReader:
         self.media.close()
         self.media = media
         self._begin()
-
-
-def to_mono(frame: AudioFrame) -> Float32[ndarray, "t"]:
-    """All channels as one, in [-1, 1]: the centre of a surround mix whole, the rears by half, no LFE."""
-    raw = frame.to_ndarray()
-    num_channels = len(frame.layout.channels)
-    channels = raw if frame.format.is_planar else raw.reshape(-1, num_channels).T
-    weights = np.array([_CHANNEL_WEIGHTS.get(c.name, 0.5) for c in frame.layout.channels], np.float32)
-    if num_channels <= 2 or not weights.any():
-        weights = np.ones(num_channels, np.float32)
-    mono = (weights / weights.sum()) @ _as_float(channels)
-    # damaged sound decodes to anything
-    return np.asarray(np.clip(np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0), np.float32)
-
-
-_CHANNEL_WEIGHTS = {"FC": 1.0, "FL": 0.7071, "FR": 0.7071, "LFE": 0.0, "LFE2": 0.0}
-
-
-def _as_float(samples: ndarray) -> Float32[ndarray, "c t"]:
-    """Integer samples scaled to [-1, 1]; unsigned bytes are centred at 128."""
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128.0) / 128.0
-    if np.issubdtype(samples.dtype, np.integer):
-        return (samples / float(-np.iinfo(samples.dtype).min)).astype(np.float32)
-    return samples.astype(np.float32, copy=False)
 
 
 def _duration_ns(name: str, frame: VideoFrame | AudioFrame, packet: Packet[Any], time_base: Fraction) -> int:

@@ -220,8 +220,13 @@ def _check_size(uri: str, width: int, height: int, max_pixels: int) -> None:
 def _length_ns(container: InputContainer, streams: list[Any]) -> int | None:
     """How much media there is from the earliest start, as far as the container says; absurd values are not believed."""
     ends = [to_ns((s.start_time or 0) + s.duration, s.time_base) for s in streams if s.duration and s.time_base]
-    starts = [to_ns(s.start_time, s.time_base) for s in streams if s.start_time is not None and s.time_base]
-    length_ns = max(ends) - min(starts, default=0) if len(ends) == len(streams) else (container.duration or 0) * 1000
+    first_ns = min((to_ns(s.start_time or 0, s.time_base) for s in streams if s.time_base), default=0)
+    if len(ends) == len(streams):
+        length_ns = max(ends) - first_ns
+    else:
+        length_ns = (container.duration or 0) * 1000
+        if {"matroska", "flv"} & set(container.format.name.split(",")):
+            length_ns -= first_ns  # their headers hold the last time stamp
     return length_ns if 0 < length_ns <= _MAX_LENGTH_S * 10**9 else None
 
 

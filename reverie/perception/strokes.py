@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from jaxtyping import Int8, UInt8
+from jaxtyping import Int8, Int16, UInt8
 from numpy import ndarray
 
 from reverie.perception.rgb import Grey, Rgb, grey
@@ -24,9 +24,11 @@ Strokes = Int8[ndarray, "h w"]
 
 _LONG_SIDE_PX = 480
 _KERNEL_PX = 9  # wider than the strokes of letters up to about 50 px
-_MIN_CONTRAST = 22  # levels
+_MIN_CONTRASTS = (24, 72)  # levels, of a pixel
+_MIN_STRENGTH = 45.0  # levels, mean of a line's ink
 _MIN_HEIGHT_PX, _MIN_WIDTH_PX = 5, 14
 _MIN_ASPECT = 1.6
+_MAX_LINES = 40  # of one sign and level, the largest: the rest are crumbs of a texture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,26 +103,45 @@ def _strokes(small: Grey) -> Strokes:
 
 
 def _areas(strokes: Strokes) -> list[Area]:
-    """Lines of bright ink and lines of dark ink, apart: an outline or a shadow does not glue them to the scenery."""
-    bright, dark = (strokes >= _MIN_CONTRAST).astype(np.uint8), (strokes <= -_MIN_CONTRAST).astype(np.uint8)
-    height, width = strokes.shape
-    found = []
-    for ink in (bright, dark):
-        joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 11), np.uint8))
-        joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 7), np.uint8))
-        count, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
-        for x, y, w, h, size in stats[1:count].tolist():
-            shaped = h >= _MIN_HEIGHT_PX and w >= max(_MIN_WIDTH_PX, _MIN_ASPECT * h) and h <= height / 3
-            if shaped and size >= 0.5 * w * h and _looks_written(ink[y : y + h, x : x + w]):
-                found.append(Area(x0=x / width, y0=y / height, x1=(x + w) / width, y1=(y + h) / height))
+    """Lines of bright ink and of dark ink, faint or strong.
+
+    Apart, because an outline or a shadow glues letters to the scenery, and on two levels, because grass and foliage
+    glue them too, but seldom as strongly as letters stand out.
+    """
+    strength = np.abs(strokes.astype(np.int16))
+    found: list[Area] = []
+    for level in _MIN_CONTRASTS:
+        for sign in (1, -1):
+            for area in _lines(((strokes * np.int16(sign)) >= level).astype(np.uint8), strength):
+                if all(area.shared(known) < 0.8 for known in found):
+                    found.append(area)
     return found
 
 
-def _looks_written(ink: UInt8[ndarray, "h w"]) -> bool:
-    """Neither solid nor sparse, and alternating along the line about as often as letters do."""
+def _lines(ink: UInt8[ndarray, "h w"], strength: Int16[ndarray, "h w"]) -> list[Area]:
     height, width = ink.shape
-    if not 0.12 <= float(ink.mean()) <= 0.75:
+    joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 11), np.uint8))
+    joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 7), np.uint8))
+    _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
+    wide, high, size = (stats[:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
+    shaped = (high >= _MIN_HEIGHT_PX) & (wide >= np.maximum(_MIN_WIDTH_PX, _MIN_ASPECT * high))
+    shaped &= (high <= height / 3) & (size >= 0.5 * wide * high)
+    shaped[0] = False  # the ground
+    largest = sorted(np.flatnonzero(shaped).tolist(), key=lambda index: -int(size[index]))[:_MAX_LINES]
+    found = []
+    for x, y, w, h, _ in stats[largest].tolist():
+        place = slice(y, y + h), slice(x, x + w)
+        if _looks_written(ink[place], strength[place]):
+            found.append(Area(x0=x / width, y0=y / height, x1=(x + w) / width, y1=(y + h) / height))
+    return found
+
+
+def _looks_written(ink: UInt8[ndarray, "h w"], strength: Int16[ndarray, "h w"]) -> bool:
+    """Neither solid nor sparse, strong, and alternating along the line about as often as letters do."""
+    height, width = ink.shape
+    share = float(ink.mean())
+    if not 0.12 <= share <= 0.75 or float((strength * ink).mean()) < _MIN_STRENGTH * share:
         return False
     middle = ink[height // 4 : max(height // 4 + 1, 3 * height // 4)].astype(np.int8)
     strokes_per_row = float(np.abs(np.diff(middle, axis=1)).sum(axis=1).mean()) / 2
-    return 0.5 <= strokes_per_row / (width / height) <= 4.0
+    return bool(0.5 <= strokes_per_row / (width / height) <= 4.0)

@@ -40,7 +40,7 @@ def turned(image: UInt8[ndarray, "h w 3"], turn: Turn) -> UInt8[ndarray, "h2 w2 
 
 def turn_of(frame: VideoFrame) -> Turn:
     """Quarter turns counterclockwise and mirroring that make the picture upright."""
-    found: list[Any] = list(frame.side_data)  # type: ignore[call-overload]  # PyAV's stubs take it for a mapping
+    found: list[Any] = list(frame.side_data)
     for side_data in found:
         if side_data.type.name == "DISPLAYMATRIX" and side_data.buffer_size >= 20:
             a, b, _, c, d = struct.unpack("=5i", bytes(side_data)[:20])

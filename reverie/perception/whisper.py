@@ -1,10 +1,10 @@
 """Speech to words with Whisper (Radford et al. 2022), run by faster-whisper and CTranslate2 in int8.
 
 Whisper was trained on windows of 30 s, padded with silence, and its encoder costs as much for one second of
-speech as for thirty. Encoding only the speech and a short tail is several times cheaper and mostly gives the
-same words, but sometimes the decoder does not stop and says the sentence again. So a segment is decoded
-greedily with a short context first; where that looks wrong (it repeats itself, is unlikely, or did not end),
-it is decoded again with all 30 s and a beam. There is no sampling: the same samples give the same words.
+speech as for thirty. Encoding the speech and a tail of 7 s, 15 s at least, is three times cheaper and gives nearly
+the same words; with a shorter tail the decoder does not know where to stop and says the sentence again. So a
+segment is decoded with the short context first, and where that looks wrong (it repeats itself, leaves sound out,
+is unlikely, or did not end) once more with all 30 s. There is no sampling: the same samples give the same words.
 
 Word times come from the cross-attention of the alignment heads (dynamic time warping). On music and noise
 Whisper invents text ("Thank you."); such text is dropped by its likelihood.
@@ -29,12 +29,14 @@ from reverie.types import TimeSpan, Word, ns
 
 _FULL_FRAMES = 3000  # of 10 ms
 _FRAME_SAMPLES = 160
-_SILENCE_S = 0.5  # true silence after the speech, then
-_TAIL_FRAMES = 200  # empty frames, which together tell a short context that it is over
+_SHORT_FRAMES = 1500
+_TAIL_FRAMES = 700
+_SILENCE_S = 0.5  # of true silence after the speech; the rest of the context is empty
 _MAX_TOKENS = 448
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 _PREPENDED, _APPENDED = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 _MAX_WORDS_PER_S = 6.0  # nobody speaks faster for long: a repetition above it was invented
+_MIN_WORDS_PER_S = 1.6  # a slower text may have left a sentence out
 
 # What Whisper says most often where nobody speaks (Koenecke et al. 2024, and our own noise and music).
 _INVENTED = frozenset(
@@ -52,9 +54,9 @@ class WhisperConfig(BaseModel):
     device: str = Field("cpu", description="cpu or cuda.")
     compute_type: str = Field("int8", description="CTranslate2's arithmetic: int8, float16, float32.")
     threads: int = Field(1, ge=1, description="Processor threads of one recogniser.")
-    beam_size: int = Field(5, ge=1, description="Beam of the second, full decoding; the first one is greedy.")
+    beam_size: int = Field(1, ge=1, description="Beam of the decoder; for tiny.en 5 was no better than 1.")
     short_context: bool = Field(True, description="Try the cheap short context before the full 30 s.")
-    retry_below_logprob: float = Field(-0.65, description="Mean token log-probability that asks for the full context.")
+    retry_below_logprob: float = Field(-0.6, description="Mean token log-probability that asks for the full context.")
     drop_below_logprob: float = Field(-1.0, description="Text less likely than this is dropped.")
     max_no_speech: float = Field(0.6, description="With a higher no-speech probability, text must be likely to stay.")
     max_compression: float = Field(2.4, description="Text that zlib compresses better is a loop and dropped.")
@@ -119,9 +121,10 @@ class Whisper:
         num_frames = len(samples) // _FRAME_SAMPLES
         decoded = None
         if self._config.short_context:
-            decoded = self._decode(tokenizer, features, features.shape[1] + _TAIL_FRAMES, num_frames, beam_size=1)
-        if decoded is None or self._suspicious(decoded):
-            decoded = self._decode(tokenizer, features, _FULL_FRAMES, num_frames, beam_size=self._config.beam_size)
+            context = max(_SHORT_FRAMES, num_frames + _TAIL_FRAMES)
+            decoded = self._decode(tokenizer, features, context, num_frames)
+        if decoded is None or self._suspicious(decoded, num_frames):
+            decoded = self._decode(tokenizer, features, _FULL_FRAMES, num_frames)
         if self._invented(decoded):
             return Transcript()
         words = self._align(tokenizer, decoded, num_frames)
@@ -136,9 +139,7 @@ class Whisper:
             language = self._model.detect_language(features=features)[0]
         return Tokenizer(self._model.hf_tokenizer, multilingual, task="transcribe", language=language)
 
-    def _decode(
-        self, tokenizer: Any, features: Any, context_frames: int, num_frames: int, *, beam_size: int
-    ) -> _Decoded:
+    def _decode(self, tokenizer: Any, features: Any, context_frames: int, num_frames: int) -> _Decoded:
         """One pass over `context_frames` frames, of which the first `num_frames` are speech."""
         from faster_whisper.transcribe import get_suppressed_tokens
 
@@ -152,7 +153,7 @@ class Whisper:
         result = self._model.model.generate(
             encoded,
             [prompt],
-            beam_size=beam_size,
+            beam_size=self._config.beam_size,
             max_length=max_length,
             max_initial_timestamp_index=50,
             suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1])),
@@ -169,11 +170,13 @@ class Whisper:
             encoded=encoded,
         )
 
-    def _suspicious(self, decoded: _Decoded) -> bool:
+    def _suspicious(self, decoded: _Decoded, num_frames: int) -> bool:
+        words = spelling(decoded.text)
         return (
             decoded.logprob < self._config.retry_below_logprob
             or not decoded.ended
-            or repeated_tail(spelling(decoded.text)) > 0
+            or len(words) < num_frames / 100 * _MIN_WORDS_PER_S - 2
+            or repeated_tail(words) > 0
         )
 
     def _invented(self, decoded: _Decoded) -> bool:
@@ -191,15 +194,18 @@ class Whisper:
 
         found = self._model.find_alignment(tokenizer, [decoded.tokens], decoded.encoded, num_frames)[0]
         merge_punctuations(found, _PREPENDED, _APPENDED)
+        spaced = tokenizer.language_code not in _UNSPACED
         words: list[Word] = []
         for entry in found:
-            text = entry["word"].strip()
-            if not spelling(text):
-                continue
-            start, end = ns(float(entry["start"])), ns(float(entry["end"]))
-            start = max(start, words[-1].span.end_ns if words else 0)
-            span = TimeSpan(start_ns=start, end_ns=max(start, end))
-            words.append(Word(text=text, span=span, score=min(1.0, float(entry["probability"]))))
+            text, score = entry["word"], min(1.0, float(entry["probability"]))
+            last = words[-1] if words else None
+            start_ns = max(ns(float(entry["start"])), last.span.end_ns if last else 0)
+            span = TimeSpan(start_ns=start_ns, end_ns=max(start_ns, ns(float(entry["end"]))))
+            if last is not None and spaced and text and not text.startswith(" "):  # the 'clock of o'clock
+                text, score = last.text + text, min(last.score, score)
+                words[-1] = Word(text=text.strip(), span=last.span.union(span), score=score)
+            elif spelling(text):
+                words.append(Word(text=text.strip(), span=span, score=score))
         copied = repeated_tail(["".join(spelling(word.text)) for word in words])
         if copied and len(words) > num_frames / 100 * _MAX_WORDS_PER_S:
             del words[-copied:]
@@ -212,7 +218,7 @@ def spelling(text: str) -> list[str]:
 
 
 def repeated_tail(words: Sequence[str]) -> int:
-    """How many of the last words copy, one for one, those right before them; 0 unless it is four, or a word's third."""
+    """How many of the last words copy those a period before them; 0 if fewer than four (three in a short period)."""
     best = 0
     for period in range(1, len(words)):
         matched = 0

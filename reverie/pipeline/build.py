@@ -14,9 +14,11 @@ from typing import Any, Literal
 
 from reverie.errors import UsageError
 from reverie.memory import Memory
-from reverie.perception.conse import ConseFrames, class_meanings
-from reverie.perception.detector import COCO_NAMES
+from reverie.perception.addresses import scheme
+from reverie.perception.conse import Conse, class_meanings
+from reverie.perception.detector import COCO_NAMES, Ssd
 from reverie.perception.frame_encoder import FrameEncoder
+from reverie.perception.live import PushSource
 from reverie.perception.minilm import MiniLM
 from reverie.perception.objects import ObjectsStage
 from reverie.perception.openclip import OpenClipFrames, OpenClipText
@@ -26,7 +28,7 @@ from reverie.perception.speech import SpeechStage
 from reverie.perception.vision import VisionStage
 from reverie.perception.whisper import Whisper
 from reverie.perception.writing import WritingStage
-from reverie.pipeline.config import OpenClip, Profile
+from reverie.pipeline.config import OpenClipPictures, Profile
 from reverie.pipeline.graph import Edge, Graph, Node, Policy, Port, Role
 from reverie.pipeline.host import SourceHost, StageHost
 from reverie.pipeline.memory_host import MemoryHost
@@ -39,6 +41,16 @@ SOURCE_PORTS = (Port.AUDIO, Port.RECORDS, Port.VIDEO)
 STAGE_PORTS = (Port.OBSERVATIONS,)
 RECORD_ITEMS = 1024
 MEMORY_BATCH = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """A live stream whose frames and sound are pushed with `Watch.push`."""
+
+    stream_id: str
+    has_video: bool = True
+    has_audio: bool = True
+    wall_anchor_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +73,9 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
     """
     plans: list[SourcePlan] = []
     for number, spec in enumerate(sources):
-        travels = isinstance(spec, str | Path)
-        made = open_source(_absolute(spec), profile.source)
+        travels = isinstance(spec, str | Path | Push)
+        make = partial(_make_source, _absolute(spec), profile)
+        made = make()
         start = made.open()
         if any(plan.stream_id == start.stream_id for plan in plans):
             made.close()
@@ -73,7 +86,7 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
             SourcePlan(
                 stream_id=start.stream_id,
                 node_name=f"source:{number}",
-                make=partial(open_source, _absolute(spec), profile.source) if travels else partial(_same, made),
+                make=make if travels else partial(_same, made),
                 live=start.live,
                 here=not travels,
             )
@@ -82,10 +95,22 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
 
 
 def _absolute(spec: Any) -> Any:
-    """A path that means the same in every process; URLs and iterables as they are."""
-    if isinstance(spec, Path) or (isinstance(spec, str) and "://" not in spec and ":" not in spec.split("/")[0]):
-        return str(Path(spec).resolve())
-    return spec
+    """A path that means the same in every process; URLs, cameras and iterables as they are."""
+    if isinstance(spec, str) and not scheme(spec) and not spec.startswith("camera:"):
+        return str(Path(spec).absolute())
+    return spec.absolute() if isinstance(spec, Path) else spec
+
+
+def _make_source(spec: Any, profile: Profile) -> Source:
+    if isinstance(spec, Push):
+        return PushSource(
+            spec.stream_id,
+            profile.source,
+            has_video=spec.has_video,
+            has_audio=spec.has_audio,
+            wall_anchor_ns=spec.wall_anchor_ns,
+        )
+    return open_source(spec, profile.source)
 
 
 def _same(source: Source) -> Source:
@@ -118,9 +143,7 @@ def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) 
             )
         )
         edges += [_sense_edge(plan, port, name, profile) for plan in plans]
-        edge = Edge(
-            sender=name, port=Port.OBSERVATIONS, receiver="memory", capacity=profile.edges.observation_items
-        )
+        edge = Edge(sender=name, port=Port.OBSERVATIONS, receiver="memory", capacity=profile.edges.observation_items)
         edges.append(edge)
         owners[edge.name] = None
     for plan in plans:
@@ -128,9 +151,7 @@ def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) 
         edges.append(edge)
         owners[edge.name] = plan.stream_id
     write = partial(open_memory, directory, profile, "w")
-    nodes.append(
-        Node(name="memory", role=Role.SINK, max_batch=MEMORY_BATCH, make=partial(MemoryHost, write, owners))
-    )
+    nodes.append(Node(name="memory", role=Role.SINK, max_batch=MEMORY_BATCH, make=partial(MemoryHost, write, owners)))
     return Graph(nodes=tuple(nodes), edges=tuple(edges))
 
 
@@ -149,9 +170,9 @@ def _stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, A
         ("vision", Port.VIDEO, partial(VisionStage, picture_encoder(profile), profile.vision))
     ]
     if profile.objects is not None:
-        stages.append(("objects", Port.VIDEO, partial(ObjectsStage, profile.objects)))
+        stages.append(("objects", Port.VIDEO, partial(ObjectsStage, Ssd(profile.detector), profile.objects)))
     if profile.writing is not None:
-        stages.append(("writing", Port.VIDEO, partial(WritingStage, profile.writing)))
+        stages.append(("writing", Port.VIDEO, partial(WritingStage, None, profile.writing)))
     if profile.speech is not None:
         stages.append(("speech", Port.AUDIO, partial(SpeechStage, Whisper(profile.recogniser), profile.speech)))
     if profile.sound is not None:
@@ -161,14 +182,14 @@ def _stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, A
 
 def picture_encoder(profile: Profile) -> FrameEncoder:
     """The profile's encoder of whole pictures, not loaded yet."""
-    if isinstance(profile.pictures, OpenClip):
+    if isinstance(profile.pictures, OpenClipPictures):
         return OpenClipFrames(profile.pictures.options)
-    return ConseFrames(profile.pictures.options)
+    return Conse(profile.pictures.options)
 
 
 def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
     """For spaces that sentences alone do not reach: what embeds a question into the pictures' space."""
-    if isinstance(profile.pictures, OpenClip):
+    if isinstance(profile.pictures, OpenClipPictures):
         text = OpenClipText(profile.pictures.options)
         return {text.encoder_id: text}
     return {}
@@ -176,7 +197,13 @@ def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
 
 def open_memory(directory: Path, profile: Profile, mode: Literal["r", "w"]) -> Memory:
     """The memory in a directory, with the encoders of the profile."""
-    return Memory.open(directory, text_encoder=MiniLM(), mode=mode, config=profile.memory)
+    return Memory.open(
+        directory,
+        text_encoder=MiniLM(),
+        mode=mode,
+        query_encoders=query_encoders(profile),
+        config=profile.memory,
+    )
 
 
 def senses(profile: Profile) -> Senses:
@@ -190,8 +217,8 @@ def senses(profile: Profile) -> Senses:
     return Senses(
         profile=profile.name,
         modalities=tuple(modality for modality in Modality if left_out.get(modality, True) is not None),
-        object_names=COCO_NAMES if profile.objects is not None else (),
-        class_meanings=class_meanings() if not isinstance(profile.pictures, OpenClip) else {},
+        object_names=tuple(filter(None, COCO_NAMES)) if profile.objects is not None else (),
+        class_meanings=class_meanings() if not isinstance(profile.pictures, OpenClipPictures) else {},
         missing=EMBEDDED_MISSING,
     )
 
@@ -201,13 +228,10 @@ class Answerer:
 
     def __init__(self, directory: Path, profile: Profile) -> None:
         self.memory = open_memory(directory, profile, "r")
-        answering = profile.answering
         reader = None
-        if answering.reader_url:
-            reader = OpenAIReader(
-                base_url=answering.reader_url, model=answering.reader_model, api_key_env=answering.reader_key_env
-            )
-        self._reasoner = Reasoner(self.memory, senses(profile), answering.reasoner, reader)
+        if (server := profile.reader) is not None:
+            reader = OpenAIReader(server.base_url, server.model, server.api_key_env, server.options)
+        self._reasoner = Reasoner(self.memory, senses(profile), profile.reasoner, reader)
 
     def ask(self, question: str, *, stream_ids: Iterable[str] = ()) -> Answer:
         return self._reasoner.ask(question, stream_ids=tuple(stream_ids))

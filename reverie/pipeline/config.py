@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from reverie.errors import ConfigError
 from reverie.memory import MemoryConfig
 from reverie.perception.conse import ConseConfig
+from reverie.perception.detector import SsdConfig
 from reverie.perception.objects import ObjectsConfig
 from reverie.perception.openclip import OpenClipConfig
 from reverie.perception.sound import SoundConfig
@@ -25,21 +26,21 @@ from reverie.perception.vision import VisionConfig
 from reverie.perception.whisper import WhisperConfig
 from reverie.perception.writing import WritingConfig
 from reverie.pipeline.graph import Policy
-from reverie.reasoning import ReasonerConfig
+from reverie.reasoning import ReaderConfig, ReasonerConfig
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Conse(_Part):
+class ConsePictures(_Part):
     """Pictures by class probabilities and the class names' meanings: needs no download."""
 
     kind: Literal["conse"] = "conse"
     options: ConseConfig = ConseConfig()
 
 
-class OpenClip(_Part):
+class OpenClipPictures(_Part):
     """Pictures and questions in one trained space."""
 
     kind: Literal["open_clip"]
@@ -56,13 +57,13 @@ class EdgeConfig(_Part):
     live_audio: Policy = Field(Policy.DROP_OLDEST, description="What a full edge of live sound does.")
 
 
-class Answering(_Part):
-    """How questions are answered; with a `reader`, an OpenAI-compatible server writes the text."""
+class ReaderServer(_Part):
+    """An OpenAI-compatible server that words the answers from the evidence."""
 
-    reasoner: ReasonerConfig = ReasonerConfig()
-    reader_url: str = Field("", description="Base URL of an OpenAI-compatible server; empty: answers are extracted.")
-    reader_model: str = Field("", description="The model's name on that server.")
-    reader_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
+    base_url: str = Field(description='Up to and with /v1: "http://127.0.0.1:8080/v1".')
+    model: str = Field(description="The model's name on that server.")
+    api_key_env: str = Field("OPENAI_API_KEY", description="Environment variable that holds the key, if it needs one.")
+    options: ReaderConfig = ReaderConfig()
 
 
 class Profile(_Part):
@@ -72,14 +73,16 @@ class Profile(_Part):
     summary: str
     source: SourceConfig = SourceConfig()
     vision: VisionConfig = VisionConfig()
-    pictures: Annotated[Conse | OpenClip, Field(discriminator="kind")] = Conse()
+    pictures: Annotated[ConsePictures | OpenClipPictures, Field(discriminator="kind")] = ConsePictures()
     objects: ObjectsConfig | None = ObjectsConfig()
+    detector: SsdConfig = SsdConfig()
     writing: WritingConfig | None = WritingConfig()
     speech: SpeechConfig | None = SpeechConfig()
     recogniser: WhisperConfig = WhisperConfig()
     sound: SoundConfig | None = SoundConfig()
     memory: MemoryConfig = MemoryConfig()
-    answering: Answering = Answering()
+    reasoner: ReasonerConfig = ReasonerConfig()
+    reader: ReaderServer | None = Field(None, description="Who words the answers; null: they are extracted.")
     edges: EdgeConfig = EdgeConfig()
     cut_interval_s: float = Field(20.0, gt=0, description="Media time between the points that work can resume from.")
 

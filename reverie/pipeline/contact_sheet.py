@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
@@ -61,5 +60,5 @@ def _tile(
         draw.text(at, line, fill=MUTED, font=ImageFont.load_default(13))
 
 
-def _wrap(text: str, width_px: int, size_px: int) -> Sequence[str]:
+def _wrap(text: str, width_px: int, size_px: int) -> list[str]:
     return textwrap.wrap(text, max(10, int((width_px - 2 * MARGIN_PX) / (size_px * 0.52)))) or [""]

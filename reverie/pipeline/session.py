@@ -17,21 +17,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import ConfigError, MemoryStoreError, SourceError, UsageError
+from reverie.errors import ConfigError, UsageError
 from reverie.memory import Memory
 from reverie.pipeline.backend import Backend
-from reverie.pipeline.build import Answerer, build_graph, make_answerer, open_memory, plan_sources
+from reverie.pipeline.build import Answerer, build_graph, open_memory, plan_sources
 from reverie.pipeline.config import Profile, load_profile
 from reverie.pipeline.executor import Executor
 from reverie.pipeline.progress import Progress
 from reverie.telemetry import Span
-from reverie.types import Answer, AudioChunk, Frame, Item
+from reverie.types import Answer, AudioChunk, Frame, Item, TimeSpan, ns
+
+FOREVER_NS = 1 << 62
 
 Runner = Literal["ray", "local"]
 SourceSpec = str | Path | Iterable[Frame | AudioChunk] | Any
@@ -179,6 +181,12 @@ class Session:
         """
         return self._open_answerer().ask(question, stream_ids=tuple(stream_ids))
 
+    def timed_ask(self, question: str, *, stream_ids: Sequence[str] = ()) -> tuple[Answer, float]:
+        """`ask`, and how many milliseconds it took from opening the memory on."""
+        started_ns = self._clock.monotonic_ns()
+        answer = self.ask(question, stream_ids=stream_ids)
+        return answer, (self._clock.monotonic_ns() - started_ns) / 1e6
+
     def close(self) -> None:
         """Stop what still watches, and let go of the memory. Idempotent."""
         for watch in self._watches:
@@ -201,7 +209,7 @@ class Session:
 
     def _open_answerer(self) -> Answerer:
         if self._answerer is None:
-            self._answerer = make_answerer(self.directory, self.profile)
+            self._answerer = Answerer(self.directory, self.profile)
         return self._answerer
 
     def __enter__(self) -> Self:
@@ -216,3 +224,28 @@ class Session:
 def open(directory: str | Path, **options: Any) -> Session:  # the package's own word, as in `reverie.open(...)`
     """Open the memory in a directory: `Session(directory, profile=, runner=)`."""
     return Session(directory, **options)
+
+
+def forget(
+    directory: str | Path,
+    *,
+    from_s: float | None = None,
+    to_s: float | None = None,
+    stream_ids: tuple[str, ...] = (),
+    everything: bool = False,
+) -> dict[str, int | bool]:
+    """Delete from a memory for good: a span of media time, streams, both together, or everything.
+
+    Raises:
+        UsageError: nothing was named, or `everything` together with something.
+    """
+    named = bool(stream_ids) or from_s is not None or to_s is not None
+    if named == everything:
+        raise UsageError("say what to forget: --from and --to, --stream, or --all alone")
+    if from_s is not None and to_s is not None and to_s <= from_s:
+        raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
+    span = None
+    if from_s is not None or to_s is not None:
+        span = TimeSpan(start_ns=ns(from_s or 0), end_ns=FOREVER_NS if to_s is None else ns(to_s))
+    with open_memory(Path(directory).resolve(), load_profile("embedded"), "w") as memory:
+        return asdict(memory.forget(span=span, stream_ids=stream_ids, everything=everything))

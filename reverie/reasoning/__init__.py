@@ -1,10 +1,10 @@
 """Question -> plan -> evidence -> answer. `Reasoner` is the way in; memory stays behind the `Retriever` protocol."""
 
 from reverie.reasoning.calibration import Calibration, Example, fit
-from reverie.reasoning.inquiry import ReasonerConfig
 from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.inquiry import ReasonerConfig
 from reverie.reasoning.question import Question, parse
-from reverie.reasoning.reader import Evidence, OpenAIReader, OpenAIReaderConfig, Reader, ReaderError, Reading
+from reverie.reasoning.reader import Evidence, OpenAIReader, Reader, ReaderConfig, ReaderError, Reading
 from reverie.reasoning.reasoner import Reasoner
 from reverie.reasoning.retriever import LabelCount, Retriever
 from reverie.reasoning.senses import EMBEDDED_MISSING, Senses
@@ -16,10 +16,10 @@ __all__ = [
     "Example",
     "LabelCount",
     "OpenAIReader",
-    "OpenAIReaderConfig",
     "Question",
     "QuestionKind",
     "Reader",
+    "ReaderConfig",
     "ReaderError",
     "Reading",
     "Reasoner",

@@ -13,7 +13,7 @@ from dataclasses import replace
 from reverie.reasoning.evidence import Candidate, from_hit, joined
 from reverie.reasoning.inquiry import Draft, Inquiry, abstention
 from reverie.reasoning.locating import not_found, quoted
-from reverie.reasoning.phrasing import between, counted, lasting, listing, quote, upper_first
+from reverie.reasoning.phrasing import between, counted, lasting, listing, quote, through, upper_first
 from reverie.reasoning.question import SEEN, TEXT, Cue
 from reverie.reasoning.vocabulary import occurrences, stem, stems, words
 from reverie.types import NS_PER_S, Modality, TimeSpan
@@ -29,6 +29,8 @@ def answer_order(inquiry: Inquiry) -> Draft:
     found = [_first_occurrence(inquiry, cue) for cue in (first, second)]
     a, b = found
     if a is None or b is None:
+        return _order_unknown(inquiry, (first, second), found)
+    if a.is_text and (a.stream_id, a.span, a.text) == (b.stream_id, b.span, b.text):
         return _order_unknown(inquiry, (first, second), found)
     gap_ns = b.span.start_ns - a.span.start_ns
     if inquiry.several and a.stream_id != b.stream_id:
@@ -74,6 +76,9 @@ def _order_unknown(inquiry: Inquiry, cues: tuple[Cue, Cue], found: Sequence[Cand
             return replace(draft, text="Yes. " + draft.text)
     missing = [quote(cue.text) for cue, candidate in zip(cues, found, strict=True) if candidate is None]
     present = [c for c in found if c is not None]
+    if not missing:
+        reason = f"Both are in one passage, which does not tell their order. {inquiry.tell(present[0])}"
+        return abstention(inquiry, "", reason=reason)
     reason = f"The order cannot be told, because nothing was found for {listing(missing)}."
     if present:
         reason += f" {inquiry.tell(present[0])}"
@@ -167,7 +172,7 @@ def _count_structure(inquiry: Inquiry) -> Draft | None:
     asked = next((stem(word) for word in found[2:5] if stem(word) in _STRUCTURES), "")
     if not asked or (not inquiry.question.cue.is_empty and stem(inquiry.question.cue.text.split()[0]) != asked):
         return None
-    span = f"between {between(inquiry.span)}"
+    span = through(inquiry.span)
     if asked == "stream":
         return Draft(text=f"{counted(len(inquiry.streams), 'stream')} watched.", confidence=1.0, computed=True)
     if asked in (stem("event"), stem("scene")):
@@ -232,7 +237,7 @@ def _duration_of_sense(inquiry: Inquiry) -> Draft:
     )
     stretches = _disjoint([from_hit(hit, 0.9) for hit in hits])
     if not stretches:
-        return abstention(inquiry, "", reason=f"Nothing of the kind was perceived between {between(inquiry.span)}.")
+        return abstention(inquiry, "", reason=f"Nothing of the kind was perceived {through(inquiry.span)}.")
     total = sum(_within(stretch.span, inquiry.span) for stretch in stretches)
     text = f"About {lasting(total)} in {counted(len(stretches), 'stretch')}, the first {inquiry.when(stretches[0])}."
     return Draft(text=text, evidence=tuple(stretches), confidence=0.9, computed=True)

@@ -69,7 +69,8 @@ class Locator:
     """Finds cues. Holds no state of a question."""
 
     def __init__(self, retriever: Retriever, names: NameBook, calibration: Calibration, k: int) -> None:
-        self._retriever, self._names, self._calibration, self._k = retriever, names, calibration, k
+        self._retriever, self._calibration, self._k = retriever, calibration, k
+        self.names = names
 
     def locate(self, cue: Cue, scope: Scope, modalities: tuple[Modality, ...] = ()) -> list[Candidate]:
         """Evidence for a cue, most probable first. `modalities` overrides the senses that the cue names."""
@@ -133,7 +134,7 @@ class Locator:
         classes = [label for label in hit.labels if label.kind == "class"]
         best, fit, support = "", 0.0, 0.0
         for label in classes:
-            label_fit = self._names.fit(cue.text, label.name)
+            label_fit = self.names.fit(cue.text, label.name)
             if label_fit * math.sqrt(label.score) > support:
                 best, fit, support = label.name, label_fit, label_fit * math.sqrt(label.score)
         if not best and classes:
@@ -141,7 +142,7 @@ class Locator:
         return best, (fit, support, max(0.0, hit.dense))
 
     def _things(self, cue: Cue, scope: Scope) -> list[Candidate]:
-        fits = self._names.objects(cue.text)
+        fits = self.names.objects(cue.text, cue.names)
         if not fits:
             return []
         name = next(iter(fits)) if len(fits) == 1 else None

@@ -208,11 +208,11 @@ FRONT = re.compile(
         "not there anyone anybody someone somebody everyone he she they it we i you ever any some a an the this that "
         "these those of about for to me be been being say says said saying mention(?:s|ed)? talk(?:s|ed|ing)? speak "
         "spoke tell told hear heard see saw seen noticed? shows? shown appear words? phrase sentence line captions? "
-        "text titles? subtitles? writing sign(?=_(?:with|that|say|saying|reading)) with reading saying anything "
-        "something first last time times moments? things? kind sort type picture image sight view speaker narrator voice "
+        "text titles? subtitles? writing sign(?=_(?:with|that|say|saying|reading)) with reading saying anything voice "
+        "something first last time times moments? things? kind sort type picture image sight view speaker narrator "
         f"(?:man|woman|person|people)_say {ASKING} many much often different distinct spot find looks? like "
-        "on_(?:the_)?screen screen and if whether get got happen(?:ed|s)? come came one by in on at as please true "
-        "doing (?:on_)?camera"
+        "on_(?:the_)?screen screen written and if whether get got happen(?:ed|s)? come came one by in on at as please "
+        "true doing (?:on_)?camera"
     )
     + r")\b[ ,:;\-]*"
 )
@@ -222,9 +222,9 @@ BACK = re.compile(
         "be been being appear(?:s|ed|ing)? shown shows? showed showing seen see saw visible happen(?:s|ed|ing)? said "
         "says? spoken speak mentioned mention heard hear written read displayed? on_(?:the_)?screen on up there "
         "come_up came_up came comes? turn_up pass(?:es|ed)?(?:_by|_through)? first last again ever exist present "
-        "occur(?:red|s)? things? begin began start(?:s|ed)? play(?:ed|ing)? in at about of for to the a an and or into_view "
-        "in_(?:the_)?(?:picture|view|frame|image) get_mentioned located go(?:ing)?_on talked discussed you anyone it "
-        "he she they altogether in_total total overall doing on_camera"
+        "occur(?:red|s)? things? begin began start(?:s|ed)? play(?:ed|ing)? in at about of for to the a an and or "
+        "into_view in_(?:the_)?(?:picture|view|frame|image) get_mentioned located go(?:ing)?_on talked discussed "
+        "you anyone it he she they altogether in_total total overall doing on_camera"
     )
     + r")[ ?!.,;:]*$"
 )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.reasoning.calibration import Calibration
 from reverie.reasoning.evidence import Candidate, Locator, Scope, joined
-from reverie.reasoning.phrasing import SENSE_PLACES, article, at, clock, listing, quote, upper_first
+from reverie.reasoning.phrasing import SENSE_PLACES, article, at, clock, listing, quote, sentence, through, upper_first
 from reverie.reasoning.question import Cue, Question
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses
@@ -117,9 +117,9 @@ class Inquiry:
         when = self.when(candidate)
         if candidate.modality is Modality.SPEECH:
             start = f"at {clock(candidate.span.start_ns)}{self.stream(candidate)}"
-            return f"{upper_first(start)} someone said: {quote(candidate.text)}."
+            return sentence(f"{upper_first(start)} someone said", candidate.text)
         if candidate.modality is Modality.WRITING:
-            return f"{upper_first(when)} the screen showed: {quote(candidate.text)}."
+            return sentence(f"{upper_first(when)} the screen showed", candidate.text)
         if candidate.modality is Modality.OBJECTS:
             return f"{upper_first(article(candidate.name))} was seen {when}."
         if candidate.modality is Modality.SOUND:
@@ -148,7 +148,7 @@ class Inquiry:
         asked = modalities or self.question.cue.modalities or self.question.modalities
         senses = [SENSE_PLACES[m] for m in self.senses.modalities if not asked or m in asked]
         streams = f"{len(self.streams)} streams" if len(self.streams) != 1 else f"stream {self.streams[0].stream_id!r}"
-        return f"{listing(senses)} from {clock(self.span.start_ns)} to {clock(self.span.end_ns)} of {streams}"
+        return f"{listing(senses)} {through(self.span)} of {streams}"
 
 
 def abstention(inquiry: Inquiry, wanted: str, found: Sequence[Candidate] = (), reason: str = "") -> Draft:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from reverie.reasoning.evidence import Candidate, joined
+from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, abstention
 from reverie.reasoning.phrasing import article, picture_place, upper_first
-from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.question import TEXT, Cue
 from reverie.reasoning.recounting import answer_listing
 from reverie.reasoning.vocabulary import COLOURS, content_words, coverage, stem, stems

@@ -15,6 +15,7 @@ from reverie.reasoning.vocabulary import CATEGORIES, NARROWER_WORDS, OBJECT_WORD
 
 # How well a word fits a name, by where it stands.
 EXACT, HEAD, NARROWER, MODIFIER, GENUS, DEFINITION = 1.0, 0.9, 0.6, 0.45, 0.8, 0.35
+QUALIFIED = 0.85  # what is left of a fit for each further word of the cue
 _GENUS_ENDS = re.compile(
     r"\b(?:with|having|that|which|used|for|of|in|on|from|to|by|worn|consisting|made|where|when|as|at|native|found|\w+ing|\w{3,}ed)\b|[;,(]"
 )
@@ -34,10 +35,11 @@ class NameBook:
                 self._by_word.setdefault(_key(word), (name, NARROWER))
         self.fit = lru_cache(maxsize=20000)(self._fit)
 
-    def objects(self, cue: str) -> dict[str, float]:
+    def objects(self, cue: str, names: tuple[str, ...] = ()) -> dict[str, float]:
         """The detector's names for what a cue names, each with its fit: one thing, or a category ("animal").
 
-        "brown teddy bear" finds the longest name in it, at its end: words before it only describe.
+        "brown teddy bear" finds the longest name in it, at its end. What the other words say of it cannot
+        be seen, so each lowers the fit; proper names and numbers, given as `names`, weigh as three.
         """
         found = content_words(cue)
         for size in range(min(3, len(found)), 0, -1):
@@ -46,10 +48,12 @@ class NameBook:
                     continue
                 known = self._by_word.get(_key(" ".join(found[start : start + size])))
                 if known is not None:
-                    return dict([known])
-                if size == 1 and (category := category_of(found[start])):
-                    names = CATEGORIES[category].split("|")
-                    return {name: EXACT for name in names if (name, EXACT) in self._by_word.values()}
+                    extra = size_of_rest(found, start, size, names)
+                    return {known[0]: known[1] * QUALIFIED**extra}
+                modifies = any(_key(word) in self._by_word for word in found[:start])  # "cat food" is no food seen
+                if size == 1 and not modifies and (category := category_of(found[start])):
+                    members = CATEGORIES[category].split("|")
+                    return {name: EXACT for name in members if (name, EXACT) in self._by_word.values()}
         return {}
 
     def _fit(self, cue: str, name: str) -> float:
@@ -65,6 +69,11 @@ class NameBook:
         places = self._places[name]
         fits = [places.get(word, 0.0) for word in wanted]
         return sum(fits) / len(fits) if fits[-1] > 0 or (len(fits) > 1 and max(fits) >= HEAD) else 0.0
+
+
+def size_of_rest(found: list[str], start: int, size: int, names: tuple[str, ...]) -> int:
+    """How many words of a cue stand around the thing that it names; names and numbers count three times."""
+    return sum(3 if word in names else 1 for word in [*found[:start], *found[start + size :]])
 
 
 def word_places(name: str, meaning: str) -> dict[str, float]:

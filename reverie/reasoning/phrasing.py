@@ -29,6 +29,11 @@ def between(span: TimeSpan) -> str:
     return f"{clock(span.start_ns)}–{clock(span.end_ns)}"
 
 
+def through(span: TimeSpan) -> str:
+    """A stretch that was looked at: "from 0:30 to 1:00"."""
+    return f"from {clock(span.start_ns)} to {clock(span.end_ns)}"
+
+
 def lasting(duration_ns: int) -> str:
     """A duration in words: "8.5 seconds", "2 minutes 5 seconds"."""
     seconds = duration_ns / NS_PER_S
@@ -50,6 +55,12 @@ def one_line(text: str, limit: int = MAX_QUOTE_CHARS) -> str:
 def quote(text: str) -> str:
     """What was said or written, between marks that it cannot close itself."""
     return "“" + one_line(text).replace("“", "'").replace("”", "'") + "”"
+
+
+def sentence(start: str, text: str) -> str:
+    """A sentence that ends in a quote: the quote's own full stop ends it, or one is added."""
+    quoted = quote(text)
+    return f"{start}: {quoted}" + ("" if quoted[-2:-1] in (".", "!", "?", "…") else ".")
 
 
 def counted(number: int, noun: str) -> str:

@@ -73,7 +73,14 @@ class Question:
     plain: str = ""
 
     @property
+    def is_verbal(self) -> bool:
+        """Whether it asks only for words that were said or written, whatever they are about."""
+        asked = {m for cue in self.cues for m in cue.modalities} | set(self.modalities)
+        return self.kind is not QuestionKind.WHO and bool(asked) and asked <= set(TEXT)
+
+    @property
     def cue(self) -> Cue:
+        """What it is about; empty if it names nothing."""
         return self.cues[0] if self.cues else Cue(text="", modalities=self.modalities)
 
 
@@ -148,7 +155,7 @@ def _read(rest: str, quotes: list[str], names: frozenset[str]) -> Question:
         cues=() if cue.is_empty else (cue,),
         anchor=anchor,
         modalities=modalities,
-        relation=_which_of(rest) if cue.is_empty else "",
+        relation=_which_of(rest, cue),
         whole=cue_of(_head(whole)[1], quotes, names) if anchor is not None else None,
     )
 
@@ -167,9 +174,10 @@ def _settle(cue: Cue, kind: QuestionKind, rest: str, modalities: tuple[Modality,
     return replace(cue, modalities=modalities or cue.modalities)
 
 
-def _which_of(rest: str) -> str:
+def _which_of(rest: str, cue: Cue) -> str:
+    """Whether the first or the last of several is asked for, in words that are not content themselves."""
     match = re.search(r"\b(first|last)\b", rest)
-    return match[1] if match else ""
+    return match[1] if match and match[1] not in words(cue.text) and not cue.verbatim else ""
 
 
 def _head(rest: str) -> tuple[QuestionKind, str]:

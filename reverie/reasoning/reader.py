@@ -64,19 +64,17 @@ class Reader(Protocol):
     def read(self, question: str, evidence: Sequence[Evidence]) -> Reading: ...
 
 
-class OpenAIReaderConfig(BaseModel):
-    """Where the server is and how it is asked."""
+class ReaderConfig(BaseModel):
+    """How a server is asked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    base_url: str
-    """Up to and with /v1: "http://127.0.0.1:8080/v1"."""
-    model: str
-    api_key_env: str = "OPENAI_API_KEY"
-    """Environment variable that holds the key; may be unset for local servers."""
     timeout_s: float = Field(default=30.0, gt=0, le=600)
+    """Longest wait for the connection and for each piece of the reply."""
     max_tokens: int = Field(default=300, ge=16, le=4096)
+    """Longest reply."""
     temperature: float = Field(default=0.0, ge=0, le=2)
+    """0: always the likeliest words."""
 
 
 _INSTRUCTION = (
@@ -89,20 +87,25 @@ _INSTRUCTION = (
 
 
 class OpenAIReader:
-    """A reader behind an OpenAI-compatible server. No redirects, no retries; loopback may be plain http."""
+    """A reader behind an OpenAI-compatible server. No redirects, no retries; loopback may be plain http.
 
-    def __init__(self, config: OpenAIReaderConfig) -> None:
-        self._config = config
-        key = os.environ.get(config.api_key_env, "")
-        parts = urlsplit(config.base_url)
+    `base_url` goes up to and with /v1, such as "http://127.0.0.1:8080/v1"; `api_key_env` names the
+    environment variable that holds the key, and may be unset for local servers. Raises ConfigError for a
+    URL that is none, and for a key that would travel unencrypted.
+    """
+
+    def __init__(
+        self, base_url: str, model: str, api_key_env: str = "OPENAI_API_KEY", config: ReaderConfig | None = None
+    ) -> None:
+        self._model, self._config = model, config or ReaderConfig()
+        key = os.environ.get(api_key_env, "")
+        parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(
-                f"reader base_url {config.base_url!r} is no http(s) URL; give one like http://127.0.0.1:8080/v1"
-            )
+            raise ConfigError(f"reader base_url {base_url!r} is no http(s) URL; give one like http://127.0.0.1:8080/v1")
         local = is_loopback(parts.hostname)
         if key and parts.scheme == "http" and not local:
             raise ConfigError(
-                f"the key in {config.api_key_env} would travel unencrypted to {parts.hostname}; "
+                f"the key in {api_key_env} would travel unencrypted to {parts.hostname}; "
                 "use an https base_url, or unset the variable"
             )
         self._headers = {"Content-Type": "application/json", "User-Agent": "reverie"}
@@ -110,11 +113,11 @@ class OpenAIReader:
             self._headers["Authorization"] = f"Bearer {key}"
         proxies = urllib.request.ProxyHandler({}) if local else urllib.request.ProxyHandler()
         self._opener = urllib.request.build_opener(proxies, _NoRedirect())
-        self._url = config.base_url.rstrip("/") + "/chat/completions"
+        self._url = base_url.rstrip("/") + "/chat/completions"
 
     def read(self, question: str, evidence: Sequence[Evidence]) -> Reading:
         body = {
-            "model": self._config.model,
+            "model": self._model,
             "messages": messages(question, evidence),
             "max_tokens": self._config.max_tokens,
             "temperature": self._config.temperature,

@@ -20,17 +20,17 @@ from reverie.errors import UsageError
 from reverie.reasoning.calibration import Example
 from reverie.reasoning.computing import answer_duration, answer_how_many, answer_order
 from reverie.reasoning.evidence import Candidate, Locator, Scope
+from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
 from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
-from reverie.reasoning.phrasing import between, clock, quote
-from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.phrasing import between, clock, quote, through
 from reverie.reasoning.question import TEXT, Question, parse
 from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
-from reverie.reasoning.recounting import answer_now, answer_summary
+from reverie.reasoning.recounting import answer_colours, answer_now, answer_summary
 from reverie.reasoning.retriever import Retriever
-from reverie.reasoning.senses import Senses, missing_sense
-from reverie.types import NS_PER_S, Answer, StreamRecord, TimeSpan
+from reverie.reasoning.senses import Senses, asks_picture_colour, missing_sense
+from reverie.types import NS_PER_S, Answer, Modality, StreamRecord, TimeSpan
 
 _LOG = logging.getLogger(__name__)
 
@@ -133,7 +133,9 @@ class Reasoner:
             )
         if outside := _outside(inquiry):
             return outside
-        if sense := missing_sense(question.plain, inquiry.senses):
+        if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:
+            return answer_colours(inquiry)
+        if not question.is_verbal and (sense := missing_sense(question.plain, inquiry.senses)):
             said = answer_from_quotes(inquiry, sense)
             return said or Draft(text=inquiry.senses.explain_missing(sense), abstained=True, confidence=0.9)
         if question.anchor is not None:
@@ -222,7 +224,7 @@ def _outside(inquiry: Inquiry) -> Draft | None:
     span, watched = inquiry.scope.span, inquiry.watched
     if span is None or (span.start_ns <= watched.end_ns and span.end_ns >= watched.start_ns):
         return None
-    text = f"{between(span)} lies outside of what was watched, {between(watched)}."
+    text = f"{between(span)} lies outside of what was watched, {through(watched)}."
     return Draft(text=text, abstained=True, confidence=1.0)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reverie.reasoning.evidence import Candidate, from_hit, joined
-from reverie.reasoning.inquiry import Draft, Inquiry, abstention
-from reverie.reasoning.phrasing import between, clock, counted, listing, quote, upper_first
 from reverie.reasoning.grammar import QuestionKind
+from reverie.reasoning.inquiry import Draft, Inquiry, abstention
+from reverie.reasoning.names import GENUS
+from reverie.reasoning.phrasing import between, clock, counted, listing, quote, through, upper_first
 from reverie.reasoning.question import SEEN
 from reverie.types import NS_PER_S, Hit, Modality, TimeSpan
 
@@ -23,7 +25,7 @@ def answer_listing(inquiry: Inquiry) -> Draft:
     if inquiry.anchored is not None:
         items = beside(inquiry, items)
     if not items:
-        return abstention(inquiry, "", reason=f"Nothing of the kind was perceived between {between(inquiry.span)}.")
+        return abstention(inquiry, "", reason=f"Nothing of the kind was perceived {through(inquiry.span)}.")
     if question.relation in ("first", "last"):
         ordered = sorted(items, key=lambda c: c.span.start_ns)
         items = ordered[:1] if question.relation == "first" else ordered[-1:]
@@ -65,14 +67,38 @@ def answer_summary(inquiry: Inquiry) -> Draft:
         span = near(inquiry)
     items = perceived(inquiry, tuple(inquiry.senses.modalities), span)
     if not items:
-        return abstention(inquiry, "", reason=f"Nothing was perceived between {between(span)}.")
+        return abstention(inquiry, "", reason=f"Nothing was perceived {through(span)}.")
     events = inquiry.retriever.timeline(span, inquiry.scope.stream_ids)
-    start = (
-        f"Between {between(span)}, {counted(len(events), 'event')}. "
-        if len(events) > 1
-        else f"Between {between(span)}: "
-    )
+    scenes = f", {counted(len(events), 'event')}" if len(events) > 1 else ""
+    start = f"{upper_first(through(span))}{scenes}. "
     return _told(inquiry, items, start)
+
+
+def answer_colours(inquiry: Inquiry) -> Draft:
+    """The dominant colours of the pictures in a span, each with the share of pictures that have it."""
+    scope = inquiry.scope
+    hits = inquiry.retriever.observations(
+        (Modality.VISION,), scope.stream_ids, scope.span, limit=inquiry.config.max_observations
+    )
+    pictures = [picture for picture in map(from_hit, hits) if picture.colours]
+    if not pictures:
+        return abstention(inquiry, "", reason=f"No picture with a clear colour was seen {through(inquiry.span)}.")
+    counts = Counter(colour for picture in pictures for colour in picture.colours).most_common(3)
+    shares = listing([f"{name} (in {100 * count / len(pictures):.0f} % of the pictures)" for name, count in counts])
+    shown = [picture for picture in pictures if counts[0][0] in picture.colours]
+    evidence = [
+        replace(run, text=f"dominant colour {counts[0][0]}", name=counts[0][0]) for run in _runs(inquiry, shown)
+    ]
+    return Draft(
+        text=f"The dominant colours {through(inquiry.span)}: {shares}.",
+        evidence=tuple(evidence),
+        confidence=0.8,
+        computed=True,
+    )
+
+
+def _runs(inquiry: Inquiry, pictures: Sequence[Candidate]) -> list[Candidate]:
+    return joined([replace(picture, name="") for picture in pictures], inquiry.gap_ns)
 
 
 def listed_modalities(inquiry: Inquiry) -> tuple[Modality, ...]:
@@ -81,7 +107,8 @@ def listed_modalities(inquiry: Inquiry) -> tuple[Modality, ...]:
     asked = question.modalities
     if not asked:
         return tuple(inquiry.senses.modalities)
-    if asked == SEEN and question.kind in (QuestionKind.WHAT, QuestionKind.NOW):
+    on_screen = question.anchor is None or "screen" in question.plain
+    if asked == SEEN and question.kind in (QuestionKind.WHAT, QuestionKind.NOW) and on_screen:
         return (*SEEN, Modality.WRITING)
     if asked == (Modality.SPEECH,) and "hear" in question.text:
         return (Modality.SPEECH, Modality.SOUND)
@@ -188,13 +215,10 @@ def _seen(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
     things = {name for name, found in names.items() if found[0].modality is Modality.OBJECTS}
     parts = []
     for name, found in names.items():
-        if name not in things and any(thing in name.split() for thing in things):
-            continue  # "tabby cat" beside a tracked cat is the same sight
+        if name not in things and any(inquiry.locator.names.fit(thing, name) >= GENUS for thing in things):
+            continue  # a tabby beside a tracked cat is the same sight
         times = listing([between(item.span) + inquiry.stream(item) for item in found[:3]])
         parts.append(f"{name} ({times}{f' and {len(found) - 3} more times' if len(found) > 3 else ''})")
-    colours = Counter(colour for item in items for colour in item.colours)
-    if any(word in inquiry.question.plain for word in ("colour", "color")) and colours:
-        return f"The picture was mostly {listing([name for name, _ in colours.most_common(2)])}."
     shown, rest = parts[:6], len(parts) - 6
     return f"Seen: {listing([*shown, *([f'{rest} more'] if rest > 0 else [])])}." if parts else ""
 

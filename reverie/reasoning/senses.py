@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from reverie.reasoning.grammar import any_of
 from reverie.reasoning.vocabulary import COLOURS, listed
 from reverie.types import Modality
 
@@ -59,44 +60,92 @@ EMBEDDED_MISSING: Mapping[str, str] = MappingProxyType(
     {sense: "" if sense == "body" else "standard" for sense in BEYOND}
 )
 
-_ACTIONS = listed(
+_ACTIONS = any_of(
     "run walk jump danc eat drink cook driv rid sleep fight throw swim climb kick hug kiss wash clean push pull lift "
     "carry hold catch chas fly shak nod wav sit stand fall cry laugh smil read typ juggl stretch"
 )
-_ING = (
-    r"\b(?:" + "|".join(_ACTIONS) + r")(?:n|p|t|m)?ing\b"
-    r"|\bplaying\b(?! music| a? ?(?:song|tune|melody))(?<!music playing)(?<!song playing)(?<!tune playing)"
+_TUNE = r"(?: music| a? ?(?:song|tune|melody))"
+_ING = rf"\b{_ACTIONS}(?:n|p|t|m)?ing\b|(?<!music )(?<!song )(?<!tune )\bplaying\b(?!{_TUNE})"
+_THING = any_of(
+    "person man woman boy girl child kid guy people he she they somebody someone dog cat animal driver rider"
 )
-_THING = r"(?:person|man|woman|boy|girl|child|kid|guy|people|he|she|they|somebody|someone|dog|cat|animal|driver|rider)"
+_WHICH = "(?:which|what)"
 
-# (sense, pattern over the plain lower-case question). The first that matches names the sense.
+
+def _word(entries: str) -> str:
+    return rf"\b{any_of(entries)}\b"
+
+
+# (sense, patterns over the plain lower-case question). The first that matches names the sense.
 _NEEDS = tuple(
-    (sense, re.compile(pattern))
-    for sense, pattern in (
-        ("body", r"\b(?:smell|taste|scent|odou?r|temperature|warm(?:er)?|how (?:hot|cold|heavy)|weigh[st]?)\b"),
-        ("emotion", r"\b(?:happy|sad|angry|scared|afraid|upset|mood|emotions?|feelings?|nervous|bored|excited|worried"
-                    r"|surprised|cheerful|smil(?:e|es|ed|ing)|laugh(?:s|ed|ing)?|cry(?:ing)?|cried|feel(?:s|ing)?|felt)\b"),
-        ("reason", r"^(?:so )?why\b|\bhow come\b|\bfor what reason\b"),
-        ("motion", r"\b(?:which|what) (?:direction|way|speed)\b|\b(?:how fast|speeding|left to right|right to left"
-                   r"|speed|moving|moved? (?:towards?|away|left|right|up|down))\b|\bturn(?:ed|s|ing)? (?:left|right)\b"),
-        ("sound", r"\b(?:bark(?:ing|s|ed)?|meow(?:ing|s|ed)?|applause|clapping|gunshots?|gun shots?|sirens?|doorbell"
-                  r"|bell ring(?:ing)?|explosion|footsteps|thunder|alarm|phone ring(?:ing)?|honk(?:ing|ed)?|noises?"
-                  r"|whistl(?:e|es|ing)|scream(?:s|ed|ing)?|knock(?:ing|s)?|glass break(?:ing)?)\b"),
-        ("identity", r"^(?:who|whose|whom)\b|\b(?:which|what) (?:person|speaker|man|woman|actor|singer|people)\b"
-                     r"|\b(?:name|identity) of the (?:man|woman|person|speaker|boy|girl|actor|singer)\b|\bwhose voice\b"
-                     r"|\bsame (?:person|man|woman|speaker|voice)\b|\brecogni[sz]e (?:the|that|this|him|her)\b"),
-        ("attribute", r"\b(?:wear(?:s|ing)?|wore|dressed|clothes|clothing|outfit|hair|beard|glasses on|how old|how tall"
-                      r"|how (?:big|large|small) (?:is|was)|age of|what age|breed|brand|logo|licen[cs]e plate"
-                      r"|number plate|what (?:make|model) of|material|made of|tattoo|male or female|man or (?:a )?woman|gender)\b"),
-        ("relation", r"\b(?:on top of|underneath|next to the|beside the|behind the|in front of the"
-                     r"|under the|holding (?:a|the|in)|carrying (?:a|the))\b"),
-        ("action", rf"{_ING}|\bdoing\b|\bwhat (?:do|does|did|is|was|were) (?:the |that |this |a )?{_THING} do\b"
-                   rf"|\b(?:what|which) (?:action|activity|activities|gesture|sport)\b"
-                   rf"|^(?:did|does|do|is|was) (?:the|that|this|a|any)?\s?{_THING}"
-                   rf" (?:{'|'.join(_ACTIONS)})(?:e|p|n)?\b"),
-        ("colour", r"\b(?:what|which) colou?rs?\b|\bcolou?rs? (?:of|is|was|are|were|did|does)\b"),
+    (sense, re.compile("|".join(patterns)))
+    for sense, patterns in (
+        ("body", (_word("smell taste scent odou?r temperature warm(?:er)? how_(?:hot|cold|heavy) weigh[st]?"),)),
+        (
+            "emotion",
+            (
+                _word("happy sad angry scared afraid upset mood emotions? nervous bored excited worried surprised"),
+                _word("cheerful smil(?:e|es|ed|ing) laugh(?:s|ed|ing)? cry(?:ing)? cried feel(?:s|ings?)? felt"),
+            ),
+        ),
+        ("reason", (r"^(?:so )?why\b", r"\bhow come\b", r"\bfor what reason\b")),
+        (
+            "motion",
+            (
+                rf"\b{_WHICH} (?:direction|way|speed)\b",
+                _word("how_fast speed speeding left_to_right right_to_left moving turn(?:ed|s|ing)?_(?:left|right)"),
+                r"\bmoved? (?:towards?|away|left|right|up|down)\b",
+            ),
+        ),
+        (
+            "sound",
+            (
+                _word("bark(?:ing|s|ed)? meow(?:ing|s|ed)? applause clapping gun_?shots? sirens? doorbell explosion"),
+                _word("footsteps thunder alarm (?:bell|phone)_ring(?:ing)? honk(?:ing|ed)? noises? whistl(?:e|es|ing)"),
+                _word("scream(?:s|ed|ing)? knock(?:ing|s)? glass_break(?:ing)?"),
+            ),
+        ),
+        (
+            "identity",
+            (
+                r"^(?:who|whose|whom)\b",
+                rf"\b{_WHICH} (?:person|speaker|man|woman|actor|singer|people)\b",
+                r"\b(?:name|identity) of the (?:man|woman|person|speaker|boy|girl|actor|singer)\b",
+                r"\bwhose voice\b",
+                r"\bsame (?:person|man|woman|speaker|voice)\b",
+                r"\brecogni[sz]e (?:the|that|this|him|her)\b",
+            ),
+        ),
+        (
+            "attribute",
+            (
+                _word("wear(?:s|ing)? wore dressed clothes clothing outfit hair beard glasses_on how_old how_tall"),
+                _word(
+                    "how_(?:big|large|small)_(?:is|was) age_of what_age breed brand logo (?:licen[cs]e|number)_plate"
+                ),
+                _word("what_(?:make|model)_of material made_of tattoo male_or_female gender man_or_(?:a_)?woman"),
+            ),
+        ),
+        (
+            "relation",
+            (
+                _word("on_top_of underneath (?:next_to|beside|behind|in_front_of|under)_the"),
+                _word("(?:holding|carrying)_(?:a|the)"),
+            ),
+        ),
+        (
+            "action",
+            (
+                _ING,
+                r"\bdoing\b",
+                rf"\bwhat (?:do|does|did|is|was|were) (?:the |that |this |a )?{_THING} do\b",
+                rf"\b{_WHICH} (?:action|activity|activities|gesture|sport)\b",
+                rf"^(?:did|does|do|is|was) (?:the|that|this|a|any)?\s?{_THING} {_ACTIONS}(?:e|p|n)?\b",
+            ),
+        ),
+        ("colour", (rf"\b{_WHICH} colou?rs?\b", r"\bcolou?rs? (?:of|is|was|are|were|did|does)\b")),
     )
-)  # fmt: skip
+)
 _PICTURE_COLOUR = re.compile(
     r"colou?rs?.*\b(?:picture|image|screen|scene|background|frame|dominant|video|overall|mostly|main)\b"
     r"|\b(?:dominant|main|overall|prevailing) colou?rs?\b"
@@ -117,6 +166,11 @@ def missing_sense(text: str, senses: Senses) -> str:
     return "colour" if "colour" in senses.missing and coloured_thing(text, senses) else ""
 
 
+def asks_picture_colour(text: str) -> bool:
+    """Whether a plain lower-case question is about the colours of the whole picture."""
+    return bool(_PICTURE_COLOUR.search(text))
+
+
 def coloured_thing(text: str, senses: Senses) -> str:
     """The thing in "a red car", unless the two words are a name of their own ("red fox", "black bear")."""
     known = " | ".join(
@@ -125,22 +179,12 @@ def coloured_thing(text: str, senses: Senses) -> str:
     if match := _COLOUR_QUESTION.search(text):
         return match[1] if not _PICTURE_COLOUR.search("colour " + text) else ""
     for match in _COLOURED.finditer(text):
-        phrase = f"{match[1]} {match[2]}"
-        picture_wide = match[2] in ("picture", "image", "screen", "scene", "background", "frame")
-        linking = match[2] in (
-            "or",
-            "and",
-            "in",
-            "on",
-            "at",
-            "before",
-            "after",
-            "first",
-            "come",
-            "came",
-            "appear",
-            "be",
-        )
-        if phrase not in known and not picture_wide and not linking:
+        if f"{match[1]} {match[2]}" not in known and match[2] not in _NO_THINGS:
             return match[2]
     return ""
+
+
+# After a colour, these name the whole picture, or go on with the sentence.
+_NO_THINGS = frozenset(
+    listed("picture image screen scene background frame or and in on at before after first come came appear be")
+)

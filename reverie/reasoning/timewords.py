@@ -107,13 +107,13 @@ def _between(m: re.Match[str]) -> TimeExpression:
 
 
 def _first(m: re.Match[str]) -> TimeExpression:
-    if m["amount"].startswith("half"):
+    if m["amount"] == "half":
         return TimeExpression(begin=Bound(edge="start"), until=Bound(edge="start", share=0.5))
     return TimeExpression(begin=Bound(edge="start"), until=Bound(edge="start", offset_ns=_amount_ns(m)))
 
 
 def _last(m: re.Match[str]) -> TimeExpression:
-    if m["amount"].startswith("half"):
+    if m["amount"] == "half":
         return TimeExpression(begin=Bound(edge="start", share=0.5), until=Bound(edge="end"))
     return TimeExpression(begin=Bound(edge="now", offset_ns=-_amount_ns(m)), until=Bound(edge="now"))
 
@@ -145,8 +145,8 @@ def _ago(m: re.Match[str]) -> TimeExpression:
 _RULES = (
     (rf"\b(?:between|from) (?P<a>{_POINT}) (?:and|to|until|till|-) ?(?P<b>{_POINT})(?: in\b)?", _between),
     (rf"(?<![\w:])(?P<a>{_CLOCK}) ?(?:-|to) ?(?P<b>{_CLOCK})", _between),
-    (rf"\b{_IN}{_THE}(?:first|opening|initial) (?P<amount>half\b|{_AMOUNT}|{_UNIT})", _first),
-    (rf"\b{_IN}{_THE}(?:very )?(?:last|past|final|previous|latest) (?P<amount>half\b|{_AMOUNT}|{_UNIT})", _last),
+    (rf"\b{_IN}{_THE}(?:first|opening|initial) (?P<amount>half\b(?! an?\b)|{_AMOUNT}|{_UNIT})", _first),
+    (rf"\b{_IN}{_THE}(?:very )?(?:last|past|final|latest) (?P<amount>half\b(?! an?\b)|{_AMOUNT}|{_UNIT})", _last),
     (r"\b(?:during|in) the (?P<which>second|third|fourth|fifth) (?P<unit>minute|half)\b", _ordinal),
     (rf"\b(?:about |around |roughly )?(?P<amount>{_AMOUNT}) ago\b", _ago),
     (

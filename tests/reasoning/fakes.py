@@ -12,6 +12,7 @@ import numpy as np
 
 from reverie.reasoning.retriever import LabelCount
 from reverie.reasoning.senses import EMBEDDED_MISSING, Senses
+from reverie.reasoning.vocabulary import listed
 from reverie.types import (
     Box,
     Event,
@@ -27,10 +28,13 @@ from reverie.types import (
 )
 
 COCO = (
-    "person bicycle car motorcycle airplane bus train truck boat bird cat dog horse sheep cow elephant bear zebra "
-    "giraffe backpack umbrella handbag suitcase bottle cup fork knife spoon bowl banana apple sandwich orange pizza "
-    "donut cake chair couch bed toilet tv laptop mouse keyboard book clock vase scissors"
-).split() + ["sports ball", "dining table", "cell phone", "teddy bear", "potted plant", "wine glass", "hot dog"]
+    *listed(
+        "person bicycle car motorcycle airplane bus train truck boat bird cat dog horse sheep cow elephant bear zebra "
+        "giraffe backpack umbrella handbag suitcase bottle cup fork knife spoon bowl banana apple sandwich orange "
+        "pizza donut cake chair couch bed toilet tv laptop mouse keyboard book clock vase scissors"
+    ),
+    *("sports ball", "dining table", "cell phone", "teddy bear", "potted plant", "wine glass", "hot dog"),
+)
 
 MEANINGS = {
     "tabby": "tabby, tabby cat: a cat with a grey or tawny coat mottled with black",
@@ -45,7 +49,7 @@ MEANINGS = {
 
 SENSES = Senses(
     profile="embedded",
-    object_names=tuple(COCO),
+    object_names=COCO,
     class_meanings=MEANINGS,
     missing=EMBEDDED_MISSING,
 )
@@ -96,7 +100,9 @@ class FakeRetriever:
         )  # fmt: skip
         return self
 
-    def perceive(self, modality: Modality, text: str, start_s: float, end_s: float, stream_id: str = "a") -> FakeRetriever:
+    def perceive(
+        self, modality: Modality, text: str, start_s: float, end_s: float, stream_id: str = "a"
+    ) -> FakeRetriever:
         self.hits.append(_hit(stream_id, span(start_s, end_s), modality, text))
         return self
 

@@ -5,8 +5,8 @@
 ConSE (Norouzi et al. 2014) places a picture in a text space as the mean of its classes' vectors. A
 class is described by its WordNet lemmas and definition, "tabby, tabby cat: a cat with a grey or
 tawny coat mottled with black", read from the text files in timm. The file holds `vectors`,
-(1000, 384) float16 of unit norm, and in its metadata the names, the encoder and the digest of the
-MiniLM weights, and which classes belong to a kind such as "dog".
+(1000, 384) float16 of unit norm, and in its metadata the names, these descriptions, the encoder and the digest of
+the MiniLM weights, and which classes belong to a kind such as "dog".
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ def main() -> None:
             "encoder": encoder.encoder_id,
             "minilm_sha256": weights.sha256,
             "names": json.dumps(names),
+            "meanings": json.dumps(descriptions),
             "kinds": json.dumps(kinds),
         },
     )

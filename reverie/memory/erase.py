@@ -1,0 +1,188 @@
+"""Forgetting for good: rows, indexes, log, pictures.
+
+What overlaps the span goes whole: an utterance half inside is deleted, and so is a picture that was shown
+before the span and still stood in it. Events keep the time that is left. The span is noted as a gap with the
+reason "forgotten", so that sending the same observations again does not bring them back.
+
+Deleted cells and pages are zeroed (`secure_delete`), the text indexes are merged so that no marker keeps a
+word, the log is folded into the database and emptied, and free pages return to the disk.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from reverie.memory import lexical
+from reverie.memory.events import summarise
+from reverie.memory.rows import box_rows, label_rows
+from reverie.memory.schema import FORGOTTEN, MODALITY_CODES, TEXT_MODALITIES
+from reverie.types import Modality, TimeSpan
+
+_TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
+_FAR_NS = 1 << 62
+_LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
+
+
+@dataclass(slots=True)
+class Erased:
+    """What one erasure took; `pictures` are the names that no row holds any more."""
+
+    observations: int = 0
+    tracks: int = 0
+    events: int = 0
+    labels: int = 0
+    pictures: set[str] = field(default_factory=set)
+
+
+def erase(
+    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, gap_ns: int
+) -> Erased:
+    """Delete in the transaction that is open. With no span, whole streams go, and their names with them."""
+    erased = Erased()
+    before = _pictures(db)
+    marks = ",".join("?" * len(stream_ids))
+    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
+    streams = db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()
+    for (stream,) in streams:
+        if span is None:
+            _erase_stream(db, stream, erased)
+        else:
+            _erase_span(db, stream, span, gap_ns, erased)
+    _erase_names(db, erased)
+    lexical.purge(db)
+    db.execute("UPDATE memory SET erasures = erasures + 1")
+    erased.pictures = before - _pictures(db)
+    db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
+    return erased
+
+
+def _pictures(db: sqlite3.Connection) -> set[str]:
+    """Every name that a row holds."""
+    rows = db.execute(
+        "SELECT picture FROM observation WHERE picture IS NOT NULL UNION "
+        "SELECT picture FROM track WHERE picture IS NOT NULL"
+    )
+    return {name for (name,) in rows}
+
+
+def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
+    ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
+    erased.observations += _erase_rows(db, ids)
+    erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
+    erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
+    db.execute("DELETE FROM gap WHERE stream = ?", (stream,))
+    db.execute("DELETE FROM stream WHERE id = ?", (stream,))
+
+
+def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int, erased: Erased) -> None:
+    (watched_ns,) = db.execute("SELECT watched_end_ns FROM stream WHERE id = ?", (stream,)).fetchone()
+    if watched_ns is None or span.start_ns >= watched_ns:
+        return
+    span = TimeSpan(start_ns=span.start_ns, end_ns=min(span.end_ns, watched_ns))
+    overlapping = "stream = ?1 AND start_ns < ?2 AND max(end_ns, start_ns + 1) > ?3"
+    bounds = (stream, span.end_ns, span.start_ns)
+    ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
+    ids.update(_still_standing(db, stream, span.start_ns, gap_ns))
+    touched = _extent(db, ids, span)
+    for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
+        touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+    erased.observations += _erase_rows(db, ids)
+    erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    _cut_events(db, stream, span, erased)
+    _sum_up_anew(db, stream, touched)
+    db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", (stream, span.start_ns, span.end_ns, FORGOTTEN))
+
+
+def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeSpan:
+    """The span, widened to all that the rows cover."""
+    for row in ids:
+        start_ns, end_ns = db.execute("SELECT start_ns, end_ns FROM observation WHERE id = ?", (row,)).fetchone()
+        span = span.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+    return span
+
+
+def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[int]:
+    """The last picture and boxes before a time, unless a loss lies between."""
+    (lost_ns,) = db.execute(
+        "SELECT max(start_ns) FROM gap WHERE stream = ? AND start_ns <= ? AND end_ns - start_ns >= ?",
+        (stream, at_ns, gap_ns),
+    ).fetchone()
+    for code in _LASTING:
+        row = db.execute(
+            "SELECT id, start_ns FROM observation WHERE stream = ? AND modality = ? AND start_ns < ? "
+            "ORDER BY start_ns DESC, id DESC LIMIT 1",
+            (stream, code, at_ns),
+        ).fetchone()
+        if row is not None and (lost_ns is None or row[1] >= lost_ns):
+            yield row[0]
+
+
+def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
+    count = 0
+    for row in ids:
+        text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
+        if text and modality in _TEXT_CODES:
+            lexical.remove(db, "observation_text", row, text)
+        db.execute("DELETE FROM vector WHERE observation = ?", (row,))
+        db.execute("DELETE FROM observation WHERE id = ?", (row,))
+        count += 1
+    return count
+
+
+def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Erased) -> None:
+    """Events inside the span go; those across an edge end or begin there, and one around it becomes two."""
+    rows = db.execute(
+        "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries "
+        "FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
+        (stream, _FAR_NS, span.end_ns, span.start_ns),
+    ).fetchall()
+    for event, start_ns, end_ns, is_open, cause, previous, carries in rows:
+        db.execute("DELETE FROM event WHERE id = ?", (event,))
+        erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
+        if start_ns < span.start_ns:
+            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries))
+        if span.end_ns < end_ns:
+            until_ns = span.end_ns if is_open else end_ns
+            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0))
+
+
+def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int]) -> None:
+    db.execute(
+        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) VALUES (?, ?, ?, ?, ?, ?, ?)", row
+    )
+
+
+def _sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
+    """Labels and key frames of the closed events that something erased had a part in."""
+    rows = db.execute(
+        "SELECT id, start_ns, end_ns, previous, carries FROM event WHERE stream = ? AND NOT open "
+        "AND start_ns <= ? AND end_ns >= ?",
+        (stream, touched.end_ns, touched.start_ns),
+    ).fetchall()
+    for event, start_ns, end_ns, previous, carries in rows:
+        labels, picture = summarise(db, stream, start_ns, end_ns, previous if carries else None)
+        db.execute("UPDATE event SET labels = ?, picture = ? WHERE id = ?", (labels, picture, event))
+
+
+def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
+    """Labels and encoders that no row uses any more."""
+    used: set[int] = set()
+    for labels, boxes in db.execute("SELECT labels, boxes FROM observation WHERE labels NOT NULL OR boxes NOT NULL"):
+        used.update(label_rows(labels)["label"].tolist())
+        used.update(box_rows(boxes)["name"].tolist())
+    used.update(
+        row for (row,) in db.execute("SELECT l.id FROM label l JOIN track t ON t.name = l.name AND l.kind = 'object'")
+    )
+    for (labels,) in db.execute("SELECT labels FROM event WHERE labels NOT NULL"):
+        used.update(label_rows(labels)["label"].tolist())
+    for row, name in db.execute("SELECT id, name FROM label").fetchall():
+        if row not in used:
+            lexical.remove(db, "label_text", row, name)
+            db.execute("DELETE FROM label_vector WHERE label = ?", (row,))
+            db.execute("DELETE FROM label WHERE id = ?", (row,))
+            erased.labels += 1
+    db.execute(
+        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector)"
+    )

@@ -1,0 +1,207 @@
+"""What searching needs, held in RAM: times, vectors and label scores of everything that was committed.
+
+The rows stay the record; this is a cache of them, read when it is first needed and then extended by what
+was committed since (rows are only ever appended, until an erasure bumps `memory.erasures` and the cache is
+read anew). Reading goes in short transactions, so a reader never holds the writer's log for long.
+
+Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 33 bytes
+and D for each vector, 6 for each label.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+from numpy import ndarray
+
+from reverie.memory.rows import label_rows
+from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.vectors import GrowingArray, cosines
+from reverie.types import Modality, ns
+
+_PAGE_ROWS = 20_000
+_FAR_NS = 1 << 62
+
+
+class VectorColumn:
+    """The vectors of one encoder in one table: row numbers, codes (N, D) int8, scales (N,) float32."""
+
+    def __init__(self, width: int) -> None:
+        self.rows = GrowingArray(np.int64)
+        self.codes = GrowingArray(np.int8, width)
+        self.scales = GrowingArray(np.float32)
+
+
+class PassageTable:
+    """Observations of some modalities in commit order; row numbers count from 0."""
+
+    def __init__(self) -> None:
+        self.ids = GrowingArray(np.int64)
+        self.streams = GrowingArray(np.int64)
+        self.modalities = GrowingArray(np.int8)
+        self.starts_ns = GrowingArray(np.int64)
+        self.ends_ns = GrowingArray(np.int64)
+        self.text_hashes = GrowingArray(np.uint32)
+        self.vectors: dict[int, VectorColumn] = {}
+        self.label_row = GrowingArray(np.int64)
+        self.label_id = GrowingArray(np.int64)
+        self.label_score = GrowingArray(np.float32)
+        self._order: Int64[ndarray, "n"] | None = None
+        self._rank: Int64[ndarray, "n"] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def extend(self, rows: list[tuple[Any, ...]]) -> None:
+        """Append (id, stream, modality, start, end, text, labels, encoder, scale, code) rows."""
+        first = len(self)
+        columns = list(zip(*rows, strict=True))
+        for column, values in zip(
+            (self.ids, self.streams, self.modalities, self.starts_ns, self.ends_ns), columns, strict=False
+        ):
+            column.extend(values)
+        self.text_hashes.extend([crc32(text.encode()) for text in columns[5]])
+        for number, packed in enumerate(columns[6], start=first):
+            labels = label_rows(packed)
+            self.label_row.extend(np.full(len(labels), number))
+            self.label_id.extend(labels["label"].astype(np.int64))
+            self.label_score.extend(labels["score"].astype(np.float32))
+        self._extend_vectors(first, columns[7], columns[8], columns[9])
+        self._order = self._rank = None
+
+    def _extend_vectors(self, first: int, encoders: Any, scales: Any, codes: Any) -> None:
+        for encoder in sorted({encoder for encoder in encoders if encoder is not None}):
+            chosen = [number for number, own in enumerate(encoders) if own == encoder]
+            width = len(codes[chosen[0]])
+            column = self.vectors.setdefault(encoder, VectorColumn(width))
+            column.rows.extend([first + number for number in chosen])
+            column.scales.extend([scales[number] for number in chosen])
+            joined = b"".join(codes[number] for number in chosen)
+            column.codes.extend(np.frombuffer(joined, dtype=np.int8).reshape(len(chosen), width))
+
+    def dense(self, queries: dict[int, Float32[ndarray, "d"]]) -> Float32[ndarray, "n"]:
+        """Cosine of every row with the query in its encoder's space; 0 where there is none."""
+        found = np.zeros(len(self), dtype=np.float32)
+        for encoder, query in queries.items():
+            column = self.vectors.get(encoder)
+            if column is not None and column.codes.rows.shape[1] == len(query):
+                found[column.rows.rows] = cosines(column.codes.rows, column.scales.rows, query)
+        return found
+
+    @property
+    def order(self) -> Int64[ndarray, "n"]:
+        """Row numbers by (stream, modality, start)."""
+        if self._order is None:
+            keys = (self.ids.rows, self.starts_ns.rows, self.modalities.rows, self.streams.rows)
+            self._order = np.lexsort(keys).astype(np.int64)
+        return self._order
+
+    @property
+    def rank(self) -> Int64[ndarray, "n"]:
+        """Where each row stands in `order`."""
+        if self._rank is None:
+            self._rank = np.empty(len(self), dtype=np.int64)
+            self._rank[self.order] = np.arange(len(self))
+        return self._rank
+
+    def kept(
+        self,
+        ends_ns: Int64[ndarray, "n"],
+        streams: tuple[int, ...] | None,
+        modalities: tuple[Modality, ...],
+        span: tuple[int, int] | None,
+    ) -> Bool[ndarray, "n"]:
+        """Which rows pass the filters. A row without duration counts as an instant."""
+        keep = np.ones(len(self), dtype=bool)
+        if streams is not None:
+            keep &= np.isin(self.streams.rows, streams)
+        if modalities:
+            keep &= np.isin(self.modalities.rows, [MODALITY_CODES[modality] for modality in modalities])
+        if span is not None:
+            starts_ns = self.starts_ns.rows
+            keep &= (starts_ns < span[1]) & (np.maximum(ends_ns, starts_ns + 1) > span[0])
+        return keep
+
+
+class Index:
+    """The cache of one reader connection; `refresh` before use."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._erasures = -1
+        self._clear()
+
+    def _clear(self) -> None:
+        self.pictures, self.texts = PassageTable(), PassageTable()
+        self._last_id = 0
+
+    def refresh(self) -> None:
+        """Catch up with what was committed, or start anew after an erasure."""
+        while True:
+            (erasures,) = self._db.execute("SELECT erasures FROM memory").fetchone()
+            if erasures != self._erasures:
+                self._erasures = erasures
+                self._clear()
+            while self._read_page() == _PAGE_ROWS:
+                pass
+            (erasures,) = self._db.execute("SELECT erasures FROM memory").fetchone()
+            if erasures == self._erasures:
+                return
+
+    def _read_page(self) -> int:
+        rows = self._db.execute(
+            "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
+            "FROM observation o LEFT JOIN vector v ON v.observation = o.id WHERE o.id > ? ORDER BY o.id LIMIT ?",
+            (self._last_id, _PAGE_ROWS),
+        ).fetchall()
+        text_codes = {MODALITY_CODES[modality] for modality in TEXT_MODALITIES}
+        choices: tuple[tuple[PassageTable, Callable[[int], bool]], ...] = (
+            (self.pictures, lambda code: code == MODALITY_CODES[Modality.VISION]),
+            (self.texts, lambda code: code in text_codes),
+        )
+        for table, belongs in choices:
+            chosen = [row for row in rows if belongs(row[2])]
+            if chosen:
+                table.extend(chosen)
+        if rows:
+            self._last_id = rows[-1][0]
+        return len(rows)
+
+    def shown_until_ns(self, gap_s: float) -> Int64[ndarray, "n"]:
+        """When each picture stopped being what was seen.
+
+        A scene that does not change sends no pictures, so a picture stands until the next one of its stream,
+        a loss of at least `gap_s`, or the end of what was watched.
+        """
+        table = self.pictures
+        order = table.order
+        streams, starts_ns = table.streams.rows[order], table.starts_ns.rows[order]
+        until_ns = np.full(len(table), _FAR_NS, dtype=np.int64)
+        if len(order) > 1:
+            until_ns[:-1] = np.where(streams[1:] == streams[:-1], starts_ns[1:], _FAR_NS)
+        for stream, watched_ns in self._db.execute("SELECT id, watched_end_ns FROM stream").fetchall():
+            own = slice(np.searchsorted(streams, stream), np.searchsorted(streams, stream, side="right"))
+            if own.start == own.stop:
+                continue
+            lost_ns = np.array(
+                [
+                    start_ns
+                    for (start_ns,) in self._db.execute(
+                        "SELECT start_ns FROM gap WHERE stream = ? AND end_ns - start_ns >= ? ORDER BY start_ns",
+                        (stream, ns(gap_s)),
+                    )
+                ]
+                + [watched_ns if watched_ns is not None else _FAR_NS, _FAR_NS],
+                dtype=np.int64,
+            )
+            lost_ns.sort()
+            next_loss_ns = lost_ns[np.searchsorted(lost_ns[:-1], starts_ns[own], side="right")]
+            until_ns[own] = np.minimum(until_ns[own], next_loss_ns)
+        found = np.empty(len(table), dtype=np.int64)
+        found[order] = until_ns
+        return np.where(found == _FAR_NS, table.ends_ns.rows, found)

@@ -1,0 +1,136 @@
+"""The label channel: how much each known name is worth for a question.
+
+After ConSE (Norouzi et al. 2014), read from the question's side: a name is worth the share of the question's
+term weight that it holds ("cat" in "tabby cat": 1), or, if more, what its vector's nearness to the
+question's gives: exp((cos - best cos) / T) * ramp(cos). The first factor is a softmax over the known names
+up to a constant, so it ranks alike, and does not shrink as names are added; the second is absolute, so that
+the best of many unrelated names is still worth nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import log
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.memory.index import PassageTable
+from reverie.memory.rows import LabelKey
+from reverie.memory.vectors import dequantise
+from reverie.types import TextEncoder
+
+
+class LabelWeights(Protocol):
+    """The part of `SearchConfig` that this file reads."""
+
+    @property
+    def label_cosine_range(self) -> tuple[float, float]: ...
+
+    @property
+    def label_temperature(self) -> float: ...
+
+    @property
+    def label_min_probability(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameEvidence:
+    """What one name is worth for the question, in [0, 1], and the parts it comes from."""
+
+    strength: float
+    cosine: float
+    coverage: float
+
+
+class LabelEvidence:
+    """The worth of every known name for one question. Arrays are indexed by label id."""
+
+    def __init__(
+        self,
+        keys: Mapping[int, LabelKey],
+        near: Float32[ndarray, "l"],
+        cosine: Float32[ndarray, "l"],
+        coverage: Float32[ndarray, "l"],
+        min_probability: float,
+    ) -> None:
+        self._keys, self._near, self._cosine, self._coverage = keys, near, cosine, coverage
+        self._min_probability = min_probability
+
+    def of_rows(self, table: PassageTable) -> tuple[Float32[ndarray, "n"], Float32[ndarray, "n"]]:
+        """(N,) worth of each picture's names, and (N,) the largest share of the question's terms in one name."""
+        count = len(table)
+        ids, rows = table.label_id.rows, table.label_row.rows
+        known = ids < len(self._near)  # a name committed after the refresh waits for the next search
+        ids, rows, scores = ids[known], rows[known], table.label_score.rows[known]
+        probable = np.clip(1 - np.log(np.maximum(scores, 1e-9)) / log(self._min_probability), 0.0, 1.0)
+        near = np.bincount(rows, weights=self._near[ids] * probable, minlength=count)
+        exact = self._coverage[ids] > 0
+        covered, worded = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        np.maximum.at(covered, rows[exact], self._coverage[ids][exact])
+        np.maximum.at(worded, rows[exact], (self._coverage[ids] * probable)[exact].astype(np.float32))
+        return np.maximum(np.minimum(near, 1.0), worded).astype(np.float32), covered
+
+    def of_things(self) -> dict[str, NameEvidence]:
+        """Names of tracked things that are worth anything."""
+        found = {}
+        for row, (name, kind) in self._keys.items():
+            if kind == "object" and row < len(self._near):
+                strength = max(float(self._near[row]), float(self._coverage[row]))
+                if strength > 0:
+                    found[name] = NameEvidence(
+                        strength=strength, cosine=float(self._cosine[row]), coverage=float(self._coverage[row])
+                    )
+        return found
+
+
+class LabelIndex:
+    """Names and their vectors, cached; names that another encoder embedded are embedded again, in RAM."""
+
+    def __init__(self, connection: sqlite3.Connection, text_encoder: TextEncoder) -> None:
+        self._db, self._text_encoder = connection, text_encoder
+        self._keys: dict[int, LabelKey] = {}
+        self._vectors: Float32[ndarray, "l d"] | None = None
+        self._erasures = -1
+
+    def evidence(
+        self, query: Float32[ndarray, "d"], coverage: Mapping[int, float], weights: LabelWeights
+    ) -> LabelEvidence:
+        """Weigh every name for a question: its vector, and what share of its terms each name (by id) holds."""
+        self._refresh()
+        size = max(self._keys, default=-1) + 1
+        cosine, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        near = np.zeros(size, np.float32)
+        rows = np.fromiter(self._keys, dtype=np.int64, count=len(self._keys))
+        if self._vectors is not None and len(rows):
+            cosine[rows] = self._vectors @ query
+            low, high = weights.label_cosine_range
+            ramp = np.clip((cosine[rows] - low) / (high - low), 0.0, 1.0)
+            near[rows] = np.exp((cosine[rows] - cosine[rows].max()) / weights.label_temperature) * ramp
+        for row, share in coverage.items():
+            if row < size:
+                covered[row] = min(1.0, share)
+        return LabelEvidence(self._keys, near, cosine, covered, weights.label_min_probability)
+
+    def _refresh(self) -> None:
+        erasures, count = self._db.execute("SELECT erasures, (SELECT count(*) FROM label) FROM memory").fetchone()
+        if erasures == self._erasures and count == len(self._keys):
+            return
+        stored = self._db.execute(
+            "SELECT l.id, l.name, l.kind, v.scale, v.code FROM label l LEFT JOIN encoder e ON e.name = ? "
+            "LEFT JOIN label_vector v ON v.label = l.id AND v.encoder = e.id ORDER BY l.id",
+            (self._text_encoder.encoder_id,),
+        ).fetchall()
+        missing = [name for _, name, _, _, code in stored if code is None]
+        made = dict(zip(missing, self._text_encoder.encode(missing), strict=True)) if missing else {}
+        vectors = [
+            made[name] if code is None else dequantise(np.frombuffer(code, np.int8), scale)
+            for _, name, _, scale, code in stored
+        ]
+        self._keys = {row: (name, kind) for row, name, kind, _, _ in stored}
+        self._vectors = np.stack(vectors) if vectors else None
+        self._erasures = erasures

@@ -1,0 +1,214 @@
+"""Rows to hits, events and tracks: everything that is read back, with names for numbers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from reverie.memory.pictures import FOLDER
+from reverie.memory.rows import LabelKey, as_label, label_rows
+from reverie.memory.schema import MODALITIES, MODALITY_CODES
+from reverie.types import Box, Hit, Label, Modality, TimeSpan, Track
+
+EventRow = tuple[int, int, int]  # id, start_ns, end_ns (an open event's: no end yet)
+_TRACK = "SELECT stream, track, name, start_ns, end_ns, score, box, picture FROM track "
+_FAR_NS = 1 << 62
+_MAX_LABELS = 10
+_MAX_WORDED = 5
+
+
+def relative_path(picture: str | None) -> str | None:
+    """Where a kept picture lies, from the memory's directory."""
+    return None if picture is None else f"{FOLDER}/{picture[:2]}/{picture}.jpg"
+
+
+class Passages:
+    """Reads rows through one connection. Not thread-safe."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._names: dict[int, LabelKey] = {}
+
+    def stream_rows(self, stream_ids: Sequence[str]) -> tuple[int, ...] | None:
+        """Numbers of the named streams, None for all. A name that is not known is no stream."""
+        if not stream_ids:
+            return None
+        marks = ",".join("?" * len(stream_ids))
+        rows = self._db.execute(f"SELECT id FROM stream WHERE name IN ({marks})", tuple(stream_ids))
+        return tuple(row for (row,) in rows.fetchall())
+
+    def stream_name(self, row: int) -> str:
+        (name,) = self._db.execute("SELECT name FROM stream WHERE id = ?", (row,)).fetchone() or ("",)
+        return str(name)
+
+    def modality(self, code: int) -> Modality:
+        return MODALITIES[code]
+
+    def label_key(self, row: int) -> LabelKey:
+        if row not in self._names:
+            self._names = {
+                number: (name, kind) for number, name, kind in self._db.execute("SELECT id, name, kind FROM label")
+            }
+        return self._names[row]
+
+    def forget_names(self) -> None:
+        self._names = {}
+
+    def event_at(self, stream: int, pts_ns: int) -> EventRow | None:
+        """The event that covers a time; an open one covers all that comes after its start."""
+        found = self._db.execute(
+            "SELECT id, start_ns, CASE WHEN open THEN ? ELSE end_ns END FROM event "
+            "WHERE stream = ? AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1",
+            (_FAR_NS, stream, pts_ns),
+        ).fetchone()
+        return found if found and pts_ns < found[2] else None
+
+    def picture_at(self, stream: int, pts_ns: int) -> str | None:
+        """The key frame that shows best what was seen at a time: the last one kept before it in its event."""
+        event = self.event_at(stream, pts_ns)
+        if event is None:
+            return None
+        row = self._db.execute(
+            "SELECT picture FROM observation WHERE stream = ?1 "
+            "AND picture IS NOT NULL AND start_ns >= ?2 AND start_ns < ?3 "
+            "ORDER BY start_ns > ?4, abs(start_ns - ?4) LIMIT 1",
+            (stream, event[1], event[2], pts_ns),
+        ).fetchone()
+        if row is None:
+            row = self._db.execute("SELECT picture FROM event WHERE id = ?", (event[0],)).fetchone()
+        if row[0] is None:
+            row = self._db.execute(
+                "SELECT picture FROM observation WHERE stream = ?1 AND picture IS NOT NULL AND start_ns < ?2 "
+                "AND start_ns >= (SELECT max(start_ns) FROM event WHERE stream = ?1 AND start_ns <= ?2 AND cause = 'start') "
+                "ORDER BY start_ns DESC LIMIT 1",
+                (stream, event[1]),
+            ).fetchone()
+        return relative_path(row[0]) if row else None
+
+    # --- hits ---------------------------------------------------------------------------------
+
+    def of_texts(self, ids: Sequence[int]) -> Hit | None:
+        """One hit for the rows of a passage: an utterance, a sound, or a block of writing."""
+        marks = ",".join("?" * len(ids))
+        rows = self._db.execute(
+            "SELECT stream, modality, start_ns, end_ns, text, labels, picture FROM observation "
+            f"WHERE id IN ({marks}) ORDER BY start_ns, id",
+            tuple(ids),
+        ).fetchall()
+        if not rows:
+            return None
+        stream, modality, start_ns, _, text, labels, picture = rows[0]
+        event = self.event_at(stream, start_ns)
+        return Hit(
+            stream_id=self.stream_name(stream),
+            span=TimeSpan(start_ns=start_ns, end_ns=max(row[3] for row in rows)),
+            modality=MODALITIES[modality],
+            text=text,
+            score=0.0,
+            dense=0.0,
+            lexical=0.0,
+            labels=self.labels_of([labels]),
+            thumbnail=relative_path(picture) or self.picture_at(stream, start_ns),
+            event_id=event[0] if event else None,
+        )
+
+    def of_pictures(self, ids: Sequence[int], peak: int, stream: int, span: TimeSpan) -> Hit | None:
+        """One hit for a run of pictures; its labels are the run's, its key frame the one nearest to the peak."""
+        rows = []
+        for start in range(0, len(ids), 500):
+            part = tuple(ids[start : start + 500])
+            marks = ",".join("?" * len(part))
+            rows += self._db.execute(
+                f"SELECT id, start_ns, labels, picture FROM observation WHERE id IN ({marks})", part
+            ).fetchall()
+        at_ns = next((row[1] for row in rows if row[0] == peak), None)
+        if at_ns is None:
+            return None
+        labels = self.labels_of([row[2] for row in rows])
+        kept = [row for row in rows if row[3] is not None]
+        nearest = min(kept, key=lambda row: (abs(row[1] - at_ns), row[0]), default=None)
+        event = self.event_at(stream, at_ns)
+        return Hit(
+            stream_id=self.stream_name(stream),
+            span=span,
+            modality=Modality.VISION,
+            text=", ".join([label.name for label in labels if label.kind == "class"][:_MAX_WORDED]),
+            score=0.0,
+            dense=0.0,
+            lexical=0.0,
+            labels=labels,
+            thumbnail=relative_path(nearest[3]) if nearest else self.picture_at(stream, at_ns),
+            event_id=event[0] if event else None,
+        )
+
+    def of_track(self, stream: int, track: int) -> Hit | None:
+        row = self._db.execute(_TRACK + "WHERE stream = ? AND track = ?", (stream, track)).fetchone()
+        return self.of_visit(stream, self.visit(row)) if row else None
+
+    def of_visit(self, stream: int, visit: Track) -> Hit:
+        event = self.event_at(stream, visit.span.start_ns)
+        return Hit(
+            stream_id=visit.stream_id,
+            span=visit.span,
+            modality=Modality.OBJECTS,
+            text=visit.name,
+            score=0.0,
+            dense=0.0,
+            lexical=0.0,
+            labels=(Label(name=visit.name, score=visit.score),),
+            thumbnail=visit.thumbnail,
+            event_id=event[0] if event else None,
+        )
+
+    def tracks(self, name: str | None, streams: tuple[int, ...] | None, span: TimeSpan | None) -> list[Track]:
+        """Visits in time order; one in which a thing was seen in a single frame counts as an instant."""
+        sql, values = _TRACK + "WHERE 1", list[int | str]()
+        if name is not None:
+            sql, values = sql + " AND name = ?", [*values, name]
+        if streams is not None:
+            sql, values = sql + f" AND stream IN ({','.join('?' * len(streams))})", [*values, *streams]
+        if span is not None:
+            sql += " AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
+            values += [span.end_ns, span.start_ns]
+        return [
+            self.visit(row) for row in self._db.execute(sql + " ORDER BY start_ns, stream, track", values).fetchall()
+        ]
+
+    def visit(self, row: tuple[int, int, str, int, int, float, str, str | None]) -> Track:
+        stream, track, name, start_ns, end_ns, score, corners, picture = row
+        x0, y0, x1, y1 = json.loads(corners)
+        return Track(
+            stream_id=self.stream_name(stream),
+            track_id=track,
+            name=name,
+            span=TimeSpan(start_ns=start_ns, end_ns=end_ns),
+            score=score,
+            thumbnail=relative_path(picture) or self.picture_at(stream, start_ns),
+            box=Box(track_id=track, name=name, score=score, x0=x0, y0=y0, x1=x1, y1=y1, since_ns=start_ns),
+        )
+
+    def labels_of(self, packed: Iterable[bytes | None]) -> tuple[Label, ...]:
+        """The mean score of each name over some rows, best first."""
+        sums: defaultdict[int, float] = defaultdict(float)
+        count = 0
+        for part in packed:
+            count += 1
+            for row in label_rows(part):
+                sums[int(row["label"])] += float(row["score"])
+        ranked = sorted(sums, key=lambda label: (-sums[label], label))[:_MAX_LABELS]
+        return tuple(as_label(self.label_key(label), sums[label] / count) for label in ranked)
+
+    def in_time_order(self, hits: Iterable[Hit]) -> list[Hit]:
+        """By wall clock where it is known, else by media time; then by stream and sense."""
+        anchors = {
+            name: anchor or 0 for name, anchor in self._db.execute("SELECT name, wall_anchor_ns FROM stream").fetchall()
+        }
+        return sorted(
+            hits,
+            key=lambda hit: (
+                anchors.get(hit.stream_id, 0) + hit.span.start_ns, hit.stream_id, MODALITY_CODES[hit.modality],
+                hit.span.end_ns, hit.text,
+            ),
+        )  # fmt: skip

@@ -1,0 +1,346 @@
+"""Search: three kinds of evidence, fused by documented weights, returned as passages in time order.
+
+Evidence, each in [0, 1]:
+
+- dense: cosine of the question's and the row's vectors (exact int8 scan), brought to [0, 1] by a ramp
+  between the cosine of unrelated pairs and that of good ones;
+- words: BM25 over texts, as a share of the most that the question could get;
+- labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
+  exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
+  1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
+  probability), which ranks pictures better than the one summed vector does.
+
+A passage is an utterance, a block of writing (adjacent equal texts are one), a sound, a visit of a tracked
+thing, or a run of adjacent pictures of one event that all score at least half of its peak. Hits come in
+time order; `Hit.score` tells the rank. No MMR and no pseudo-relevance feedback: both lose evidence when a
+question needs more than one passage.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+from pydantic import BaseModel, ConfigDict, Field
+
+from reverie.memory import lexical
+from reverie.memory.index import Index, PassageTable
+from reverie.memory.label_index import LabelEvidence, LabelIndex
+from reverie.memory.passages import Passages
+from reverie.memory.schema import MODALITY_CODES
+from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan
+
+Scores = Float32[ndarray, "n"]
+
+
+class SearchConfig(BaseModel):
+    """Weights and ranges of search. The weights of one kind of passage sum to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text_dense_weight: float = Field(0.4, ge=0, le=1, description="Cosine's part in a text's score.")
+    text_lexical_weight: float = Field(0.6, ge=0, le=1, description="BM25's part: the encoder is small.")
+    text_cosine_range: tuple[float, float] = Field(
+        (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
+    )
+    picture_dense_weight: float = Field(0.35, ge=0, le=1, description="Cosine's part in a picture's score.")
+    picture_label_weight: float = Field(0.65, ge=0, le=1, description="The names' part in a picture's score.")
+    picture_cosine_range: tuple[float, float] = Field(
+        (0.15, 0.5), description="Cosines of unrelated and of matching pictures."
+    )
+    label_cosine_range: tuple[float, float] = Field(
+        (0.35, 0.75), description="Cosines of unrelated and of equal names."
+    )
+    label_temperature: float = Field(0.05, gt=0, description="How fast names less alike than the best lose worth.")
+    label_min_probability: float = Field(0.01, gt=0, lt=1, description="p_min: a name this improbable counts nothing.")
+    common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
+    run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
+    writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
+    neighbour_share: float = Field(
+        0.3, ge=0, lt=1, description="Part of k kept for neighbours, when they are asked for (EM-LLM: 0.3)."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A passage before its row is read: row numbers [first, last] in the order of its table, or a track."""
+
+    score: float
+    dense: float
+    lexical: float
+    kind: Modality
+    peak: int = -1
+    first: int = -1
+    last: int = -1
+    track: tuple[int, int] | None = None
+
+
+class Search:
+    """Searches through one reader connection. Not thread-safe: `Memory` holds a lock around it."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        text_encoder: TextEncoder,
+        query_encoders: Mapping[str, TextEncoder],
+        config: SearchConfig,
+        gap_s: float,
+    ) -> None:
+        self._db, self._config, self._gap_s = connection, config, gap_s
+        self._encoders: dict[str, TextEncoder] = {**query_encoders, text_encoder.encoder_id: text_encoder}
+        self._text_encoder = text_encoder
+        self.index = Index(connection)
+        self.passages = Passages(connection)
+        self._labels = LabelIndex(connection, text_encoder)
+
+    def search(self, query: Query) -> list[Hit]:
+        """The k best passages, neighbours included, in time order."""
+        self.index.refresh()
+        streams = self.passages.stream_rows(query.stream_ids)
+        words = lexical.weigh(self._db, query.text, self._config.common_share)
+        vectors = self._embed(query.text)
+        known = self._db.execute("SELECT name, id FROM encoder").fetchall()
+        by_row = {row: vectors[name] for name, row in known if name in vectors}
+        labels = self._labels.evidence(
+            vectors[self._text_encoder.encoder_id], lexical.search_labels(self._db, words), self._config
+        )
+        found = [
+            *self._texts(query, streams, words, by_row),
+            *self._pictures(query, streams, labels, by_row),
+            *self._things(query, streams, labels),
+        ]
+        found.sort(key=lambda passage: (-passage.score, passage.kind, passage.peak))
+        primary = query.k if query.neighbours <= 0 else max(1, query.k - int(self._config.neighbour_share * query.k))
+        hits = self._hits(found[: query.k])
+        chosen = hits[:primary]
+        if query.neighbours > 0:
+            beside = self._neighbours(found[:primary], query, streams)
+            for hit in [*beside, *hits[primary:]]:
+                if len(chosen) < query.k and not any(_is_same(hit, other) for other in chosen):
+                    chosen.append(hit)
+        return self.passages.in_time_order(chosen)
+
+    def _embed(self, text: str) -> dict[str, Float32[ndarray, "d"]]:
+        """The question in every space that can be asked, each encoder used once."""
+        made: dict[int, Float32[ndarray, "d"]] = {}
+        for encoder in self._encoders.values():
+            if id(encoder) not in made:
+                made[id(encoder)] = encoder.encode([text])[0]
+        return {name: made[id(encoder)] for name, encoder in self._encoders.items()}
+
+    # --- kinds of passages --------------------------------------------------------------------
+
+    def _texts(
+        self,
+        query: Query,
+        streams: tuple[int, ...] | None,
+        words: lexical.LexicalQuery,
+        vectors: dict[int, Float32[ndarray, "d"]],
+    ) -> Iterator[_Found]:
+        table, config = self.index.texts, self._config
+        if not len(table):
+            return
+        dense = table.dense(vectors)
+        bm25, coverage = np.zeros(len(table), dtype=np.float32), np.zeros(len(table), dtype=np.float32)
+        matches = lexical.search_texts(self._db, words)
+        rows = np.searchsorted(table.ids.rows, np.fromiter(matches, dtype=np.int64, count=len(matches)))
+        for row, match in zip(rows.tolist(), matches.values(), strict=True):
+            if row < len(table):  # a row committed after the refresh waits for the next search
+                bm25[row], coverage[row] = match.bm25, match.coverage
+        score = config.text_dense_weight * _ramp(dense, config.text_cosine_range) + config.text_lexical_weight * bm25
+        keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
+        taken: set[int] = set()
+        num_found = 0
+        for row in _best(np.where(keep, score, 0.0), 4 * query.k):
+            if row not in taken and num_found < query.k:
+                first, last = self._block(table, row)
+                members = table.order[first : last + 1]
+                taken.update(members.tolist())
+                num_found += 1
+                yield _Found(
+                    score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
+                    kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
+                )  # fmt: skip
+
+    def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
+        """The places in `order` of a passage: one row, or adjacent writing of equal text."""
+        first = last = int(table.rank[row])
+        if int(table.modalities.rows[row]) != MODALITY_CODES[Modality.WRITING]:
+            return first, last
+        order, gap_ns = table.order, int(self._config.writing_gap_s * 1e9)
+
+        def follows(a: int, b: int) -> bool:
+            i, j = order[a], order[b]
+            same = (
+                table.streams.rows[i] == table.streams.rows[j]
+                and table.modalities.rows[i] == table.modalities.rows[j]
+                and table.text_hashes.rows[i] == table.text_hashes.rows[j]
+            )
+            return bool(same and table.starts_ns.rows[j] - table.ends_ns.rows[i] <= gap_ns)
+
+        while first > 0 and follows(first - 1, first):
+            first -= 1
+        while last + 1 < len(order) and follows(last, last + 1):
+            last += 1
+        return first, last
+
+    def _pictures(
+        self,
+        query: Query,
+        streams: tuple[int, ...] | None,
+        labels: LabelEvidence,
+        vectors: dict[int, Float32[ndarray, "d"]],
+    ) -> Iterator[_Found]:
+        table, config = self.index.pictures, self._config
+        if not len(table) or (query.modalities and Modality.VISION not in query.modalities):
+            return
+        dense = table.dense(vectors)
+        named, coverage = labels.of_rows(table)
+        score = (
+            config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)
+            + config.picture_label_weight * named
+        )
+        keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
+        score = np.where(keep, score, 0.0).astype(np.float32)
+        taken = np.zeros(len(table), dtype=bool)
+        num_found = 0
+        for row in _best(score, None):
+            if num_found == query.k:
+                return
+            if not taken[row]:
+                first, last = self._run(table, score, taken, row)
+                taken[table.order[first : last + 1]] = True
+                num_found += 1
+                yield _Found(
+                    score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
+                    kind=Modality.VISION, peak=row, first=first, last=last,
+                )  # fmt: skip
+
+    def _run(self, table: PassageTable, score: Scores, taken: ndarray, row: int) -> tuple[int, int]:
+        """The places in `order` of the free pictures around a peak, in its event, above a share of it."""
+        event = self.passages.event_at(int(table.streams.rows[row]), int(table.starts_ns.rows[row]))
+        start_ns, end_ns = (event[1], event[2]) if event else (int(table.starts_ns.rows[row]),) * 2
+        order, least = table.order, self._config.run_share * float(score[row])
+
+        def belongs(place: int) -> bool:
+            member = order[place]
+            if table.streams.rows[member] != table.streams.rows[row] or taken[member]:
+                return False
+            inside = start_ns <= table.starts_ns.rows[member] < end_ns
+            return bool(inside and score[member] >= least)
+
+        first = last = int(table.rank[row])
+        while first > 0 and belongs(first - 1):
+            first -= 1
+        while last + 1 < len(order) and belongs(last + 1):
+            last += 1
+        return first, last
+
+    def _things(self, query: Query, streams: tuple[int, ...] | None, labels: LabelEvidence) -> Iterator[_Found]:
+        if query.modalities and Modality.OBJECTS not in query.modalities:
+            return
+        worth = labels.of_things()
+        if not worth:
+            return
+        marks = ",".join("?" * len(worth))
+        sql = f"SELECT stream, track, name, score FROM track WHERE name IN ({marks})"
+        values: list[int | str] = list(worth)
+        if streams is not None:
+            sql += f" AND stream IN ({','.join('?' * len(streams))})"
+            values += streams
+        if query.span is not None:
+            sql += " AND start_ns < ? AND end_ns > ?"
+            values += [query.span.end_ns, query.span.start_ns]
+        rows = self._db.execute(sql, values).fetchall()
+        scored = [
+            (worth[name].strength * (0.5 + 0.5 * score), stream, track, name) for stream, track, name, score in rows
+        ]
+        scored.sort(key=lambda row: (-row[0], row[1], row[2]))
+        for score, stream, track, name in scored[: query.k]:
+            yield _Found(
+                score=score, dense=worth[name].cosine, lexical=worth[name].coverage, kind=Modality.OBJECTS,
+                track=(stream, track),
+            )  # fmt: skip
+
+    # --- hits ---------------------------------------------------------------------------------
+
+    def _hits(self, found: Sequence[_Found]) -> list[Hit]:
+        until_ns = self.index.shown_until_ns(self._gap_s) if any(f.kind is Modality.VISION for f in found) else None
+        return [hit for passage in found if (hit := self._hit(passage, until_ns)) is not None]
+
+    def _hit(self, found: _Found, until_ns: Int64[ndarray, "n"] | None) -> Hit | None:
+        if found.track is not None:
+            hit = self.passages.of_track(*found.track)
+        elif found.kind is Modality.VISION and until_ns is not None:
+            table = self.index.pictures
+            members = table.order[found.first : found.last + 1]
+            span = TimeSpan(start_ns=int(table.starts_ns.rows[members].min()), end_ns=int(until_ns[members].max()))
+            hit = self.passages.of_pictures(
+                table.ids.rows[members].tolist(),
+                int(table.ids.rows[found.peak]),
+                int(table.streams.rows[found.peak]),
+                span,
+            )
+        else:
+            table = self.index.texts
+            hit = self.passages.of_texts(table.ids.rows[table.order[found.first : found.last + 1]].tolist())
+        if hit is None:  # forgotten since the index was read
+            return None
+        score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
+        return replace(hit, score=score, dense=found.dense, lexical=lexical_share)
+
+    def _neighbours(self, found: Sequence[_Found], query: Query, streams: tuple[int, ...] | None) -> list[Hit]:
+        """Passages beside the best ones, nearest first: of the same sense, or the events beside a run of pictures."""
+        until_ns = self.index.shown_until_ns(self._gap_s)
+        beside: list[Hit] = []
+        for passage in found:
+            table = self.index.pictures if passage.kind is Modality.VISION else self.index.texts
+            if passage.track is not None:
+                continue
+            before, after = passage.first, passage.last
+            for _ in range(query.neighbours):
+                for step in (-1, 1):
+                    place = before - 1 if step < 0 else after + 1
+                    if not 0 <= place < len(table) or not _is_beside(table, place, passage.peak):
+                        continue
+                    row = int(table.order[place])
+                    if passage.kind is Modality.VISION:
+                        first, last = self._run(table, np.ones(len(table), np.float32), np.zeros(len(table), bool), row)
+                    else:
+                        first, last = self._block(table, row)
+                    before, after = (first, after) if step < 0 else (before, last)
+                    moved = replace(passage, score=0.0, dense=0.0, lexical=0.0, peak=row, first=first, last=last)
+                    hit = self._hit(moved, until_ns)
+                    if hit is not None and (query.span is None or hit.span.overlaps(query.span)):
+                        beside.append(replace(hit, neighbour=True))
+        return beside
+
+
+def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
+    return None if span is None else (span.start_ns, span.end_ns)
+
+
+def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:
+    return np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0).astype(np.float32)
+
+
+def _best(scores: Scores, limit: int | None) -> list[int]:
+    """Row numbers by descending positive score, equal ones by row."""
+    positive = np.flatnonzero(scores > 0)
+    if limit is not None and len(positive) > limit:
+        positive = positive[np.argpartition(-scores[positive], limit - 1)[:limit]]
+    return [int(row) for row in positive[np.lexsort((positive, -scores[positive]))]]
+
+
+def _is_beside(table: PassageTable, place: int, row: int) -> bool:
+    other = table.order[place]
+    same_stream = table.streams.rows[other] == table.streams.rows[row]
+    return bool(same_stream and table.modalities.rows[other] == table.modalities.rows[row])
+
+
+def _is_same(a: Hit, b: Hit) -> bool:
+    return a.stream_id == b.stream_id and a.modality == b.modality and a.span == b.span and a.text == b.text

@@ -1,0 +1,110 @@
+"""What was perceived lately in one stream, for showing: pictures with their boxes, and lines heard and read.
+
+It listens to observations on their way to memory (`Session.watching(tap=...)`), so the page shows
+them before they are committed. Boxes are drawn on the very frame in which they were found: on a
+newer one they would trail behind what moves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reverie.types import Box, Item, Modality, Observation, TimeSpan
+
+T = TypeVar("T")
+MAX_PICTURES = 64
+MAX_LINES = 200
+# After so long without news of boxes the picture did not change (the content gate), or perception lags.
+STALE_NS = 4_000_000_000
+SAME_TEXT_NS = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """Something that was said or was written on screen."""
+
+    span: TimeSpan
+    modality: Modality
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A picture (JPEG) and the boxes to draw on it. `key` tells two different ones apart."""
+
+    pts_ns: int
+    jpeg: bytes
+    boxes: tuple[Box, ...]
+    key: tuple[int, int]
+
+
+class Witness:
+    """Keeps the newest of what one stream shows and says. Thread-safe and bounded.
+
+    A live stream gives its own pictures with `keep_picture`; of a file the thumbnails are shown.
+    """
+
+    def __init__(self, live: bool) -> None:
+        self._live = live
+        self._lock = threading.Lock()
+        self._pictures: OrderedDict[int, bytes] = OrderedDict()
+        self._boxes: OrderedDict[int, tuple[Box, ...]] = OrderedDict()
+        self._lines: deque[Line] = deque(maxlen=MAX_LINES)
+
+    def keep_picture(self, pts_ns: int, jpeg: bytes) -> None:
+        with self._lock:
+            _keep(self._pictures, pts_ns, jpeg)
+
+    def perceive(self, items: Sequence[Item]) -> None:
+        """Take note of observations; anything else is ignored."""
+        with self._lock:
+            for item in items:
+                if isinstance(item, Observation):
+                    self._note(item)
+
+    def newest(self) -> Seen | None:
+        """The newest picture whose boxes are known; a newer one if nothing came of it for long."""
+        with self._lock:
+            if not self._pictures:
+                return None
+            latest_ns = max(self._pictures)
+            known = [pts_ns for pts_ns in self._boxes if pts_ns in self._pictures]
+            found_ns = max(self._boxes, default=-1)
+            boxes = self._boxes.get(found_ns, ())
+            if known and latest_ns - max(known) <= STALE_NS:
+                pts_ns = max(known)
+                return Seen(pts_ns=pts_ns, jpeg=self._pictures[pts_ns], boxes=self._boxes[pts_ns], key=(pts_ns, pts_ns))
+            return Seen(pts_ns=latest_ns, jpeg=self._pictures[latest_ns], boxes=boxes, key=(latest_ns, found_ns))
+
+    def lines(self) -> tuple[Line, ...]:
+        """What was heard and read, in the order of its time."""
+        with self._lock:
+            return tuple(sorted(self._lines, key=lambda line: line.span.start_ns))
+
+    def _note(self, seen: Observation) -> None:
+        pts_ns = seen.span.start_ns
+        if seen.modality is Modality.OBJECTS:
+            _keep(self._boxes, pts_ns, seen.boxes)
+        elif seen.modality is Modality.VISION and seen.thumbnail and not self._live:
+            _keep(self._pictures, pts_ns, seen.thumbnail)
+        elif seen.modality in (Modality.SPEECH, Modality.WRITING) and seen.text.strip():
+            self._say(Line(span=seen.span, modality=seen.modality, text=seen.text.strip()))
+
+    def _say(self, line: Line) -> None:
+        """Add a line, or lengthen the one it goes on: a text that stands is reported in parts."""
+        for index, old in enumerate(self._lines):
+            same = old.modality is line.modality and old.text == line.text
+            if same and line.modality is Modality.WRITING and line.span.start_ns - old.span.end_ns <= SAME_TEXT_NS:
+                self._lines[index] = Line(span=old.span.union(line.span), modality=line.modality, text=line.text)
+                return
+        self._lines.append(line)
+
+
+def _keep(store: OrderedDict[int, T], pts_ns: int, value: T) -> None:
+    store[pts_ns] = value
+    if len(store) > MAX_PICTURES:
+        store.popitem(last=False)
