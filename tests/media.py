@@ -14,10 +14,13 @@ from typing import Any
 import av
 import numpy as np
 
-from reverie.types import EndOfStream
+from reverie.perception.sources import FileSource, SamplingConfig, SourceConfig
+from reverie.types import AudioChunk, EndOfStream, Frame, Gap, StreamStart, Watermark
 
 BITS = 16
 SIDE = (192, 144)
+PLAIN = SourceConfig(sampling=SamplingConfig(gate=False))
+EVERY_FRAME = SourceConfig(sampling=SamplingConfig(fps=100, gate=False))
 
 
 def numbered(number: int, size: tuple[int, int] = SIDE, *, still: bool = False) -> np.ndarray:
@@ -155,3 +158,65 @@ def of(kind: type, items: Iterable[Any]) -> list[Any]:
 def heard(chunks: Iterable[Any]) -> np.ndarray:
     """All samples of the chunks, one after the other."""
     return np.concatenate([chunk.samples for chunk in chunks] or [np.zeros(0, np.float32)])
+
+
+def watch(path: Path | str, config: SourceConfig = PLAIN) -> tuple[StreamStart, list]:
+    """Open a file, pull all of it, close it."""
+    source = FileSource(path, config)
+    start = source.open()
+    items = pull_all(source)
+    source.close()
+    return start, items
+
+
+def check_order(items: list) -> None:
+    """Pts rise, nothing comes before a watermark, one end."""
+    promised = last = -1
+    for item in items:
+        if isinstance(item, Watermark):
+            assert item.pts_ns >= promised
+            promised = item.pts_ns
+        elif isinstance(item, EndOfStream):
+            assert item is items[-1]
+            assert item.pts_ns >= max(last, promised)
+        else:
+            at = item.span.start_ns if isinstance(item, Gap) else item.pts_ns
+            assert at >= max(last, promised)
+            last = at
+
+
+def same_items(left: list, right: list) -> None:
+    """Equal items: pictures to the byte, samples to 1e-4."""
+    assert [type(i) for i in left] == [type(i) for i in right]
+    for a, b in zip(left, right, strict=True):
+        if isinstance(a, Frame):
+            assert (a.seq, a.pts_ns) == (b.seq, b.pts_ns)
+            assert (a.image == b.image).all()
+        elif isinstance(a, AudioChunk):
+            assert (a.seq, a.pts_ns, len(a.samples)) == (b.seq, b.pts_ns, len(b.samples))
+            assert np.abs(a.samples - b.samples).max() < 1e-4
+        else:
+            assert a == b
+
+
+def damaged(tmp_path: Path) -> Path:
+    """Ten seconds with a few hundred bytes in the middle overwritten."""
+    path = write_media(tmp_path / "whole.mkv", times_s=every(12.5, 10), seconds=10, gop=10, rate_hz=48_000)
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(3)
+    middle = len(data) // 2
+    data[middle : middle + 3_000] = rng.bytes(3_000)
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(data)
+    return broken
+
+
+def drained(source, *, wanted_end: bool = False, limit: int = 20_000) -> list:
+    """Pull a live source until nothing more comes, or to its end."""
+    items: list = []
+    for _ in range(limit):
+        got = source.pull()
+        items += got
+        if (not got and not wanted_end) or (items and isinstance(items[-1], EndOfStream)):
+            return items
+    raise AssertionError("the source does not come to rest")

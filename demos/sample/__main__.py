@@ -13,6 +13,7 @@ from demos.sample.plan import plan_stream
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Exit codes: 0, 1 when it failed, 2 for a wrong call."""
     parser = argparse.ArgumentParser(prog="python -m demos.sample", description=__doc__)
     parser.add_argument("--seed", type=int, default=7, help="another seed, another stream (default 7)")
     parser.add_argument("--seconds", type=float, default=120.0, help="its length, at least 10 (default 120)")
@@ -28,8 +29,11 @@ def main(argv: list[str] | None = None) -> int:
         truth = compose(args.seed, args.seconds, args.out, args.profile, _progress)
         if args.fake_camera is not None:
             write_fake_camera(plan_stream(args.seed, args.seconds, args.profile), args.fake_camera)
-    except (MissingMedia, OSError) as error:
+    except MissingMedia as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: cannot write {args.out}: {error.strerror}", file=sys.stderr)
         return 1
     print(f"\n{len(truth.facts)} facts in {truth_path(args.out)}", file=sys.stderr)
     print(args.out)

@@ -30,7 +30,7 @@ def write_fake_camera(plan: Plan, folder: Path) -> tuple[Path, Path]:
     camera, microphone = folder / "camera.mjpeg", folder / "microphone.wav"
     painter = Painter(plan)
     with av.open(str(camera), "w", format="mjpeg") as container:
-        stream = container.add_stream("mjpeg", rate=FPS, options={"qmin": "3", "qmax": "3", "threads": "1"})
+        stream = container.add_stream("mjpeg", rate=FPS, options={"qmin": "5", "qmax": "5", "threads": "1"})
         stream.width, stream.height = CAMERA_SIZE_PX
         stream.pix_fmt = "yuvj420p"
         for index in range(round(plan.duration_s * FPS)):

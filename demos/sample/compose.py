@@ -17,13 +17,18 @@ import numpy as np
 
 from demos.sample.catalogue import CATALOGUE, Asset, locate
 from demos.sample.picture import Painter, actor_x_px, cutout_width_px
-from demos.sample.plan import FPS, HEIGHT_PX, WIDTH_PX, Actor, Plan, Profile, Scene, plan_stream
+from demos.sample.plan import CLIP_SOUND_S, FPS, HEIGHT_PX, WIDTH_PX, Actor, Plan, Profile, Scene, plan_stream
 from demos.sample.sound import RATE_HZ, Samples, mix
 from demos.sample.truth import Fact, Truth, in_order
 from demos.sample.words import load_captions, load_sentences
 
 IN_SIGHT = 0.4  # the share of a cut-out's width from which on it counts as seen
-_H264 = {"preset": "superfast", "crf": "21", "g": "50", "threads": "2"}  # a fixed count of threads: same bits everywhere
+_H264 = {
+    "preset": "superfast",
+    "crf": "23",
+    "g": "50",
+    "threads": "2",
+}  # a fixed count of threads: same bits everywhere
 _AAC_SAMPLES = 1024  # per packet
 
 
@@ -191,5 +196,15 @@ def _written(plan: Plan) -> Iterator[Fact]:
 
 
 def _heard(plan: Plan) -> Iterator[Fact]:
+    """Music: the tunes, and the score of the clip that has one."""
     for tune in plan.tunes:
-        yield Fact(kind="heard", start_s=tune.start_s, end_s=tune.end_s, source_id="tune", text="music", names=("music",))
+        yield Fact(
+            kind="heard", start_s=tune.start_s, end_s=tune.end_s, source_id="tune", text="music", names=("music",)
+        )
+    for scene in plan.scenes:
+        if CATALOGUE[scene.asset_id].sound:
+            end_s = min(scene.end_s, scene.start_s + CLIP_SOUND_S)
+            yield Fact(
+                kind="heard", start_s=scene.start_s, end_s=end_s, source_id=scene.asset_id, text="music",
+                names=("music",),
+            )  # fmt: skip

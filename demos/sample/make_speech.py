@@ -35,6 +35,7 @@ MAX_WER = 0.15
 
 
 def main() -> int:
+    """Exit code 1 when a sentence was misheard."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="do not record, only transcribe what is there")
     args = parser.parse_args()
@@ -112,8 +113,10 @@ def whisper():  # noqa: ANN201 - faster-whisper has no types
     return _loaded[0]
 
 
-_NUMBERS = {"two": "2", "three": "3", "six": "6", "seven": "7", "nine": "9", "nine thirty": "930", "sixteen": "16",
-            "thirty": "30", "forty": "40", "four hundred": "400", "twenty three": "23", "one": "1", "four": "4"}  # fmt: skip
+_NUMBERS = {
+    "one": "1", "two": "2", "three": "3", "four": "4", "six": "6", "seven": "7", "nine": "9", "sixteen": "16",
+    "twenty three": "23", "thirty": "30", "nine thirty": "930", "forty": "40", "four hundred": "400",
+}  # fmt: skip
 
 
 def plain(text: str) -> str:

@@ -101,7 +101,9 @@ class PhotoView:
         y_px = (HEIGHT_PX - height) / 2 * (1 + 0.6 * motion.reach * math.cos(angle / 2))
         picture = self._ground.copy()
         place = np.array([[1, 0, x_px], [0, 1, y_px]])
-        return cv2.warpAffine(self._picture, place, (WIDTH_PX, HEIGHT_PX), picture, cv2.INTER_LINEAR, 5)  # 5: transparent
+        return cv2.warpAffine(
+            self._picture, place, (WIDTH_PX, HEIGHT_PX), picture, cv2.INTER_LINEAR, 5
+        )  # 5: transparent
 
 
 class ClipView:
@@ -219,7 +221,7 @@ def load_clip(asset: Asset, most: int) -> tuple[list[Picture], float]:
 
 @lru_cache(maxsize=16)
 def load_cutout(asset: Asset, height_px: int) -> Sprite:
-    """The subject of a photograph, cut out along the shape that the catalogue names, with a soft edge."""
+    """The subject of a photograph, cut out along the shape that the catalogue names, or as a paper print."""
     with Image.open(locate(asset)) as file:
         picture = np.asarray(file.convert("RGB"))
     height, width = picture.shape[:2]
@@ -229,10 +231,6 @@ def load_cutout(asset: Asset, height_px: int) -> Sprite:
     if asset.cutout == "dark":
         grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
         alpha = np.clip((200 - grey.astype(np.int16)) * 2, 0, 255).astype(np.uint8)
-    elif asset.cutout == "ellipse":
-        alpha = np.zeros(part.shape[:2], np.uint8)
-        centre = part.shape[1] // 2, part.shape[0] // 2
-        cv2.ellipse(alpha, centre, (centre[0] - 2, centre[1] - 2), 0, 0, 360, 255, -1, cv2.LINE_AA)
     else:
         part = cv2.copyMakeBorder(part, 7, 7, 7, 7, cv2.BORDER_CONSTANT, value=(245, 245, 240))
         alpha = np.full(part.shape[:2], 255, np.uint8)

@@ -19,12 +19,12 @@ from typing import Literal
 
 import numpy as np
 
-from demos.sample.catalogue import CLIPS, PHOTOS, SURFACES, Asset
+from demos.sample.catalogue import CATALOGUE, CLIPS, PHOTOS, SURFACES, Asset
 from demos.sample.words import load_captions, load_sentences, recording
 
 WIDTH_PX, HEIGHT_PX, FPS = 960, 540, 25
 CLIP_LENGTH_S = {"rabbit": 8.0, "street": 10.0, "man_in_car": 7.0}
-RABBIT_SOUND_S = 5.28  # the clip's own sound plays once
+CLIP_SOUND_S = 5.28  # the sound of the one clip that has any plays once
 VISITORS = ("horse", "cat", "coffee", "motorcycle")  # of COCO: only what a detector knows can be counted by tracks
 DISSOLVE_S = 0.4
 SHORTEST_S = 4.0
@@ -75,6 +75,8 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptionCue:
+    """A text on the screen, `boxed` on a dark bar or outlined."""
+
     caption_id: str
     start_s: float
     end_s: float
@@ -85,6 +87,8 @@ class CaptionCue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentenceCue:
+    """A recorded sentence, from its first to its last sound."""
+
     sentence_id: str
     start_s: float
     end_s: float
@@ -92,12 +96,16 @@ class SentenceCue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuneCue:
+    """A stretch of music."""
+
     start_s: float
     end_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
+    """Everything of one stream, each row in the order of time."""
+
     seed: int
     profile: Profile
     duration_s: float
@@ -130,16 +138,18 @@ def on_frame(seconds: float) -> float:
 
 
 def _moving_scenes(rng: np.random.Generator, duration_s: float) -> Iterator[Scene]:
-    """Scenes that fill the stream. A thing that visits or stands as a cut-out is never also a whole picture."""
+    """Scenes that fill the stream. A thing that visits is seen nowhere else, so that its visits can be counted."""
     visitor = str(rng.choice(VISITORS))
     pair = _pick_pair(rng, visitor)
-    photos = [asset for asset in PHOTOS if asset.asset_id not in (visitor, *pair)]
+    alike = CATALOGUE[visitor].names[0]
+    photos = [asset for asset in PHOTOS if asset.asset_id not in (visitor, *pair) and alike not in asset.also]
+    clips = [asset for asset in CLIPS if alike not in asset.also]
     deck: list[str | Asset] = []
     last_photos = iter([photos[i] for i in rng.permutation(len(photos))])
     at_s = 0.0
     while duration_s - at_s > 16:
         if not deck:
-            deck = _deal(rng, photos)
+            deck = _deal(rng, photos, clips)
         card = deck.pop()
         length_s = _length_s(rng, card)
         end_s = on_frame(at_s + length_s)
@@ -155,12 +165,12 @@ def _pick_pair(rng: np.random.Generator, visitor: str) -> tuple[str, str]:
     return str(left), str(right)
 
 
-def _deal(rng: np.random.Generator, photos: list[Asset]) -> list[str | Asset]:
+def _deal(rng: np.random.Generator, photos: list[Asset], clips: list[Asset]) -> list[str | Asset]:
     """About two minutes of scenes, shuffled: the clips, two stages with visits, one with a pair, photographs."""
     chosen: list[str | Asset] = [photos[i] for i in rng.permutation(len(photos))[:7]]
     if rng.random() < 0.5:
         chosen[-1] = chosen[0]  # one picture comes back
-    chosen += ["visit", "visit", "pair", *CLIPS]
+    chosen += ["visit", "visit", "pair", *clips]
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
@@ -261,8 +271,8 @@ def _tunes(rng: np.random.Generator, scenes: tuple[Scene, ...], duration_s: floa
 
 def _clip_sounds(scenes: tuple[Scene, ...]) -> Iterator[tuple[float, float]]:
     for scene in scenes:
-        if scene.asset_id == "rabbit":
-            yield scene.start_s, min(scene.end_s, scene.start_s + RABBIT_SOUND_S)
+        if CATALOGUE[scene.asset_id].sound:
+            yield scene.start_s, min(scene.end_s, scene.start_s + CLIP_SOUND_S)
 
 
 def _sentences(

@@ -37,7 +37,7 @@ def mix(plan: Plan) -> Samples:
 
 
 def play(rng: np.random.Generator, length_s: float) -> Samples:
-    """A tune of plucked strings: four chords in a row, a melody of their notes on the half beats, 108 beats a minute."""
+    """A tune of plucked strings: four chords in a row and a melody of their notes, 108 beats a minute."""
     beat_s = 60 / 108
     tune = np.zeros(round(length_s * RATE_HZ), np.float32)
     chords = [(57, 60, 64), (53, 57, 60), (48, 52, 55), (55, 59, 62)]  # Am F C G, as MIDI notes
@@ -71,5 +71,5 @@ def pluck(rng: np.random.Generator, note: int, length_s: float) -> Samples:
 def _add(track: Samples, samples: Samples, start_s: float) -> None:
     """Add samples to a track in place, cut off at its end."""
     at = round(start_s * RATE_HZ)
-    room = min(len(samples), len(track) - at)
+    room = max(0, min(len(samples), len(track) - at))
     track[at : at + room] += samples[:room]

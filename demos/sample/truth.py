@@ -78,4 +78,5 @@ def _fact(row: dict[str, object]) -> Fact:
 
 
 def in_order(facts: Iterable[Fact]) -> tuple[Fact, ...]:
+    """By start, then end."""
     return tuple(sorted(facts, key=lambda fact: (fact.start_s, fact.end_s, fact.kind, fact.source_id)))

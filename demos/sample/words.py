@@ -58,6 +58,7 @@ class Absent:
 
 @lru_cache(maxsize=1)
 def load_sentences() -> tuple[Sentence, ...]:
+    """All recorded sentences."""
     rows = json.loads((SPEECH_DIR / "sentences.json").read_text())
     return tuple(
         Sentence(sentence_id=row.pop("id"), answer=tuple(row.pop("answer")), **row) for row in rows["sentences"]
@@ -66,17 +67,20 @@ def load_sentences() -> tuple[Sentence, ...]:
 
 @lru_cache(maxsize=1)
 def load_absent_sentences() -> tuple[Absent, ...]:
+    """Topics that nobody ever speaks of."""
     return tuple(Absent(**row) for row in json.loads((SPEECH_DIR / "sentences.json").read_text())["absent"])
 
 
 @lru_cache(maxsize=1)
 def load_captions() -> tuple[Caption, ...]:
+    """All texts that may be burned in."""
     rows = json.loads(CAPTIONS_FILE.read_text())["captions"]
     return tuple(Caption(caption_id=row.pop("id"), answer=tuple(row.pop("answer")), **row) for row in rows)
 
 
 @lru_cache(maxsize=1)
 def load_absent_captions() -> tuple[Absent, ...]:
+    """Topics that no caption has."""
     return tuple(Absent(**row) for row in json.loads(CAPTIONS_FILE.read_text())["absent"])
 
 

@@ -244,7 +244,8 @@ class Browse:
             found = self._db.execute(
                 "SELECT o.stream, o.start_ns, o.modality, o.seq, s.name, o.end_ns, o.confidence, o.text, o.labels, "
                 "o.boxes, o.words, o.starts_shot, e.name, v.scale, v.code "
-                "FROM observation o JOIN stream s ON s.id = o.stream LEFT JOIN vector v ON v.observation = o.id LEFT JOIN encoder e ON e.id = v.encoder "
+                "FROM observation o JOIN stream s ON s.id = o.stream "
+                "LEFT JOIN vector v ON v.observation = o.id LEFT JOIN encoder e ON e.id = v.encoder "
                 f"WHERE (o.stream, o.start_ns, o.modality, o.seq) > (?, ?, ?, ?) AND o.modality IN ({marks}) "
                 "AND o.start_ns < ? AND max(o.end_ns, o.start_ns + 1) > ? "
                 "ORDER BY o.stream, o.start_ns, o.modality, o.seq LIMIT ?",

@@ -2,7 +2,8 @@
 
 What overlaps the span goes whole: an utterance half inside is deleted, and so is a picture that was shown
 before the span and still stood in it. Events keep the time that is left. The span is noted as a gap with the
-reason "forgotten", so that sending the same observations again does not bring them back.
+reason "forgotten" (and the time that lost its picture with it as "forgotten pictures"), so that sending
+the same observations again does not bring them back, and no earlier picture seems to stand there.
 
 Deleted cells and pages are zeroed (`secure_delete`), the text indexes are merged so that no marker keeps a
 word, the log is folded into the database and emptied, and free pages return to the disk.
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from reverie.memory import lexical
 from reverie.memory.events import summarise
 from reverie.memory.rows import box_rows, label_rows
-from reverie.memory.schema import FORGOTTEN, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
@@ -84,15 +85,24 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     overlapping = "stream = ?1 AND start_ns < ?2 AND max(end_ns, start_ns + 1) > ?3"
     bounds = (stream, span.end_ns, span.start_ns)
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
-    ids.update(_still_standing(db, stream, span.start_ns, gap_ns))
+    standing = dict(_still_standing(db, stream, span.start_ns, gap_ns))
+    ids.update(standing)
     touched = _extent(db, ids, span)
     for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
     _cut_events(db, stream, span, erased)
-    _sum_up_anew(db, stream, touched)
-    db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", (stream, span.start_ns, span.end_ns, FORGOTTEN))
+    note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
+    db.execute(note, (stream, span.start_ns, span.end_ns, FORGOTTEN))
+    if standing:
+        db.execute(note, (stream, min(standing.values()), span.end_ns, FORGOTTEN_PICTURES))
+    (next_ns,) = db.execute(
+        "SELECT min(start_ns) FROM observation WHERE stream = ? AND modality = ? AND start_ns >= ?",
+        (stream, MODALITY_CODES[Modality.VISION], span.end_ns),
+    ).fetchone()
+    until_ns = next_ns if next_ns is not None else watched_ns
+    _sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 
 def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeSpan:
@@ -103,10 +113,10 @@ def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeS
     return span
 
 
-def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[int]:
-    """The last picture and boxes before a time, unless a loss lies between."""
+def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[tuple[int, int]]:
+    """(id, start_ns) of the last picture and of the last boxes before a time, unless a loss lies between."""
     (lost_ns,) = db.execute(
-        "SELECT max(start_ns) FROM gap WHERE stream = ? AND start_ns <= ? AND end_ns - start_ns >= ?",
+        f"SELECT max(start_ns) FROM gap WHERE stream = ? AND start_ns < ? AND {A_LOSS}",
         (stream, at_ns, gap_ns),
     ).fetchone()
     for code in _LASTING:
@@ -116,7 +126,7 @@ def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int
             (stream, code, at_ns),
         ).fetchone()
         if row is not None and (lost_ns is None or row[1] >= lost_ns):
-            yield row[0]
+            yield row[0], row[1]
 
 
 def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
@@ -146,6 +156,7 @@ def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Era
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
             _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0))
+    db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", (stream, span.end_ns))
 
 
 def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int]) -> None:

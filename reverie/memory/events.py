@@ -12,7 +12,7 @@ from collections import defaultdict
 import numpy as np
 
 from reverie.memory.rows import LABEL_DTYPE, label_rows
-from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES
 from reverie.memory.vectors import dequantise
 from reverie.types import Modality
 
@@ -24,6 +24,11 @@ Moment = tuple[bytes | None, str | None, float | None, bytes | None]  # labels, 
 _MOMENT = (
     "SELECT o.labels, o.picture, v.scale, v.code FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? "
+)
+# Nothing was forgotten between a picture and a time (the last parameter).
+_STILL_THERE = (
+    "NOT EXISTS (SELECT 1 FROM gap g WHERE g.stream = o.stream AND g.start_ns >= o.start_ns AND g.start_ns <= ? "
+    f"AND g.reason IN ('{FORGOTTEN}', '{FORGOTTEN_PICTURES}'))"
 )
 
 
@@ -40,17 +45,17 @@ def summarise(
     ).fetchall()
     if previous is not None:
         moments += connection.execute(
-            _MOMENT + "AND o.start_ns <= ? AND o.id <= ? ORDER BY o.start_ns DESC, o.id DESC LIMIT 1",
-            (stream, _VISION, start_ns, previous),
+            _MOMENT
+            + f"AND o.start_ns <= ? AND o.id <= ? AND {_STILL_THERE} ORDER BY o.start_ns DESC, o.id DESC LIMIT 1",
+            (stream, _VISION, start_ns, previous, start_ns),
         ).fetchall()
     things = connection.execute(
         "SELECT l.id, max(t.score) FROM track t JOIN label l ON l.name = t.name AND l.kind = 'object' "
         "WHERE t.stream = ? AND t.start_ns < ? AND t.end_ns > ? GROUP BY l.id",
         (stream, end_ns, start_ns),
     ).fetchall()
-    return _common_labels(connection, moments, things), _central_picture(moments) or _shown_at(
-        connection, stream, start_ns, end_ns
-    )
+    picture = _central_picture(moments) or _any_picture(connection, stream, start_ns, end_ns)
+    return _common_labels(connection, moments, things), picture or shown_before(connection, stream, start_ns)
 
 
 def _common_labels(
@@ -95,12 +100,22 @@ def _central_picture(moments: list[Moment]) -> str | None:
     return best
 
 
-def _shown_at(connection: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> str | None:
-    """Any picture kept in the span, else the last one before it in the same run of events."""
+def _any_picture(connection: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> str | None:
+    """The first one kept in the span, of writing or of a thing that came."""
     row = connection.execute(
-        "SELECT picture FROM observation WHERE stream = ? AND picture IS NOT NULL AND start_ns < ? AND start_ns >= "
-        "coalesce((SELECT max(start_ns) FROM event WHERE stream = ? AND start_ns <= ? AND cause = 'start'), ?) "
-        "ORDER BY start_ns >= ? DESC, start_ns DESC LIMIT 1",
-        (stream, end_ns, stream, start_ns, start_ns, start_ns),
+        "SELECT picture FROM observation WHERE stream = ? AND picture IS NOT NULL AND start_ns >= ? AND start_ns < ? "
+        "ORDER BY start_ns, id LIMIT 1",
+        (stream, start_ns, end_ns),
+    ).fetchone()
+    return row[0] if row else None
+
+
+def shown_before(connection: sqlite3.Connection, stream: int, at_ns: int) -> str | None:
+    """The last picture kept before a time in the same run of events."""
+    row = connection.execute(
+        "SELECT o.picture FROM observation o WHERE o.stream = ? AND o.picture IS NOT NULL AND o.start_ns < ? "
+        "AND o.start_ns >= (SELECT max(start_ns) FROM event WHERE stream = ? AND start_ns <= ? AND cause = 'start') "
+        f"AND {_STILL_THERE} ORDER BY o.start_ns DESC LIMIT 1",
+        (stream, at_ns, stream, at_ns, at_ns),
     ).fetchone()
     return row[0] if row else None

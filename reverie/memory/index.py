@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 from reverie.memory.rows import label_rows
-from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.vectors import GrowingArray, cosines
 from reverie.types import Modality, ns
 
@@ -192,7 +192,7 @@ class Index:
                 [
                     start_ns
                     for (start_ns,) in self._db.execute(
-                        "SELECT start_ns FROM gap WHERE stream = ? AND end_ns - start_ns >= ? ORDER BY start_ns",
+                        f"SELECT start_ns FROM gap WHERE stream = ? AND {A_LOSS} ORDER BY start_ns",
                         (stream, ns(gap_s)),
                     )
                 ]

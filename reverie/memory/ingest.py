@@ -24,11 +24,11 @@ from reverie.memory.pictures import PictureFolder, is_jpeg
 from reverie.memory.priming import prime, salient_things
 from reverie.memory.records import WriteReceipt
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
-from reverie.memory.schema import FORGOTTEN, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
 from reverie.memory.sifting import is_sound, with_text
 from reverie.memory.vectors import dequantise, quantise
-from reverie.memory.visits import follow
+from reverie.memory.visits import extend, follow
 from reverie.types import (
     Cut,
     EndOfStream,
@@ -40,6 +40,7 @@ from reverie.types import (
     TextEncoder,
     TimeSpan,
     Watermark,
+    ns,
 )
 
 
@@ -50,6 +51,7 @@ class _Stream:
     row: int
     segmenter: Segmenter
     forgotten: list[TimeSpan]
+    no_pictures: list[TimeSpan]
     ended: bool
     event: int | None
     last_row: int
@@ -149,7 +151,9 @@ class Ingest:
         if row is None:
             return False
         stream = self._stream(item.stream_id)
-        if any(span.overlaps(item.span) for span in stream.forgotten):
+        pictorial = item.modality in (Modality.VISION, Modality.OBJECTS)
+        instant = TimeSpan(start_ns=item.span.start_ns, end_ns=max(item.span.end_ns, item.span.start_ns + 1))
+        if any(span.overlaps(instant) for span in stream.forgotten + (stream.no_pictures if pictorial else [])):
             return True
         key = (stream.row, MODALITY_CODES[item.modality], item.seq)
         found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
@@ -178,18 +182,20 @@ class Ingest:
                 "(SELECT coalesce(max(id), 0) FROM observation WHERE stream = ?1)",
                 (row,),
             ).fetchone()
-            forgotten = self._db.execute(
-                "SELECT start_ns, end_ns FROM gap WHERE stream = ? AND reason = ?", (row, FORGOTTEN)
-            ).fetchall()
             self._streams[name] = _Stream(
                 row=row,
                 segmenter=prime(self._db, row, self._config, audio_only=not has_video),
-                forgotten=[TimeSpan(start_ns=start, end_ns=end) for start, end in forgotten],
+                forgotten=self._gaps(row, FORGOTTEN),
+                no_pictures=self._gaps(row, FORGOTTEN_PICTURES),
                 ended=bool(ended),
                 event=event,
                 last_row=last,
             )
         return self._streams[name]
+
+    def _gaps(self, stream: int, reason: str) -> list[TimeSpan]:
+        rows = self._db.execute("SELECT start_ns, end_ns FROM gap WHERE stream = ? AND reason = ?", (stream, reason))
+        return [TimeSpan(start_ns=start_ns, end_ns=end_ns) for start_ns, end_ns in rows]
 
     def _start(self, item: StreamStart) -> None:
         stream = self._stream(item.stream_id)
@@ -215,6 +221,8 @@ class Ingest:
         if item.modality is Modality.VISION:
             tally.counts["moments"] += 1
         if item.modality is Modality.OBJECTS:
+            if not late:
+                extend(self._db, stream.row, item.span.start_ns, ns(self._config.gap_s))
             keep = follow(self._db, stream.row, item, picture, stream.forgotten)
         if not late:
             if item.modality is Modality.VISION:
@@ -297,6 +305,7 @@ class Ingest:
     def _advance(self, name: str, pts_ns: int, tally: Tally) -> None:
         stream = self._stream(name)
         self._bound(stream, stream.segmenter.advance(pts_ns), tally)
+        extend(self._db, stream.row, pts_ns, ns(self._config.gap_s))
         self._db.execute(
             "UPDATE stream SET committed_ns = max(coalesce(committed_ns, ?1), ?1), "
             "watched_end_ns = max(coalesce(watched_end_ns, ?1), ?1) WHERE id = ?2",
@@ -336,6 +345,7 @@ class Ingest:
         if end_ns <= start_ns:
             self._db.execute("DELETE FROM event WHERE id = ?", (event,))
             return False
+        extend(self._db, stream, end_ns, ns(self._config.gap_s))
         labels, picture = summarise(self._db, stream, start_ns, end_ns, previous if carries else None)
         self._db.execute(
             "UPDATE event SET end_ns = ?, open = 0, labels = ?, picture = ? WHERE id = ?",

@@ -7,6 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from reverie.memory.events import shown_before
 from reverie.memory.pictures import FOLDER
 from reverie.memory.rows import LabelKey, as_label, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
@@ -78,14 +79,7 @@ class Passages:
         ).fetchone()
         if row is None:
             row = self._db.execute("SELECT picture FROM event WHERE id = ?", (event[0],)).fetchone()
-        if row[0] is None:
-            row = self._db.execute(
-                "SELECT picture FROM observation WHERE stream = ?1 AND picture IS NOT NULL AND start_ns < ?2 "
-                "AND start_ns >= (SELECT max(start_ns) FROM event WHERE stream = ?1 AND start_ns <= ?2 AND cause = 'start') "
-                "ORDER BY start_ns DESC LIMIT 1",
-                (stream, event[1]),
-            ).fetchone()
-        return relative_path(row[0]) if row else None
+        return relative_path(row[0] or shown_before(self._db, stream, event[1]))
 
     # --- hits ---------------------------------------------------------------------------------
 

@@ -34,7 +34,12 @@ MODALITY_CODES = {
 MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
 TEXT_MODALITIES = (Modality.WRITING, Modality.SPEECH, Modality.SOUND)
 
-FORGOTTEN = "forgotten"  # reason of the gaps that `Memory.forget` leaves behind
+# Reasons of the gaps that `Memory.forget` leaves behind: the span itself, and, where a picture that stood
+# before it went too, the time for which there is no picture now.
+FORGOTTEN, FORGOTTEN_PICTURES = "forgotten", "forgotten pictures"
+A_LOSS = (
+    f"(end_ns - start_ns >= ? OR reason IN ('{FORGOTTEN}', '{FORGOTTEN_PICTURES}'))"  # no picture stands through it
+)
 
 _TABLES = """
 CREATE TABLE memory (

@@ -123,7 +123,7 @@ class Store:
     def reclaim(self) -> bool:
         """Give deleted space back to the disk and empty the log. False when a reader held the log."""
         with self.errors():
-            self.writer.execute("PRAGMA incremental_vacuum").fetchall()
+            self.writer.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page only
             busy, _, _ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
 

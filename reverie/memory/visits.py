@@ -7,7 +7,9 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 
-from reverie.types import Box, Observation, TimeSpan
+from reverie.memory.rows import box_rows
+from reverie.memory.schema import A_LOSS, MODALITY_CODES
+from reverie.types import Box, Modality, Observation, TimeSpan
 
 
 def follow(
@@ -49,6 +51,29 @@ def follow(
             ),
         )  # fmt: skip
     return new
+
+
+def extend(db: sqlite3.Connection, stream: int, until_ns: int, gap_ns: int) -> None:
+    """Things shown by the last boxes stayed until now: a scene that does not change sends no pictures.
+
+    Not past a loss (one of at least `gap_ns`, or forgotten), though.
+    """
+    row = db.execute(
+        "SELECT start_ns, boxes FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND start_ns <= ? "
+        "ORDER BY start_ns DESC, id DESC LIMIT 1",
+        (stream, MODALITY_CODES[Modality.OBJECTS], until_ns),
+    ).fetchone()
+    if row is None or not row[1]:
+        return
+    (lost_ns,) = db.execute(
+        f"SELECT min(start_ns) FROM gap WHERE stream = ? AND start_ns >= ? AND {A_LOSS}",
+        (stream, row[0], gap_ns),
+    ).fetchone()
+    end_ns = until_ns if lost_ns is None else min(until_ns, lost_ns)
+    db.executemany(
+        "UPDATE track SET end_ns = ?1 WHERE stream = ?2 AND track = ?3 AND end_ns < ?1",
+        [(end_ns, stream, int(track)) for track in box_rows(row[1])["track"]],
+    )
 
 
 def _corners(box: Box) -> str:

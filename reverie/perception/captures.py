@@ -8,7 +8,7 @@ allowed the strips of several pictures are stacked into one, recognised together
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -58,13 +58,26 @@ def cut_strips(image: Rgb, areas: Iterable[Area]) -> tuple[Strip, ...]:
     height = len(image)
     rows: list[tuple[int, int]] = []
     for area in sorted(areas, key=lambda area: area.y0):
-        grown = area.grown(0, (area.y1 - area.y0) + _MARGIN_PX / height)
+        grown = area.grown(0, 0.5 * (area.y1 - area.y0) + _MARGIN_PX / height)
         top, bottom = round(grown.y0 * height), round(grown.y1 * height)
         if rows and top <= rows[-1][1]:
             rows[-1] = (rows[-1][0], max(rows[-1][1], bottom))
         else:
             rows.append((top, bottom))
     return tuple(Strip(pixels=image[top:bottom].copy(), top=top, height=height) for top, bottom in rows)
+
+
+def within_budget(captures: Sequence[Capture], max_rows: int) -> list[Capture]:
+    """Drop strips until the rest has at most `max_rows`, tallest first: textures run together, captions do not."""
+    kept = list(captures)
+    while sum(capture.num_rows for capture in kept) > max_rows:
+        strips = [(len(strip.pixels), index, strip) for index, capture in enumerate(kept) for strip in capture.strips]
+        if len(strips) == 1:
+            break
+        _, index, tallest = max(strips, key=lambda entry: entry[:2])
+        left = tuple(strip for strip in kept[index].strips if strip is not tallest)
+        kept[index : index + 1] = [replace(kept[index], strips=left)] if left else []
+    return kept
 
 
 def read_captures(reader: TextReader, captures: Sequence[Capture]) -> list[list[Line]]:

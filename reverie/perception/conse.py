@@ -57,6 +57,9 @@ class Conse:
         self._config = config or ConseConfig()
         self._model: Any = None
 
+    def __reduce__(self) -> tuple[type[Conse], tuple[ConseConfig]]:
+        return type(self), (self._config,)
+
     def load(self) -> None:
         """Load the weights and the class vectors.
 

@@ -153,7 +153,8 @@ class IterableSource:
         peeked = self._peek()
         kinds = {type(item) for item in peeked}
         self._iterator = _chained(peeked, self._iterator)
-        self.stream_id = self.stream_id or (peeked[0].stream_id if peeked else "")
+        self._items_id = peeked[0].stream_id if peeked else ""
+        self.stream_id = self.stream_id or self._items_id
         if not self.stream_id:
             raise SourceError(self.uri, "it is empty or its items have no stream_id; give it a stream_id")
         self._intake = Intake(self.stream_id, self._config, self.counters, _TRACKS, ns(self._config.live_skew_s))
@@ -228,7 +229,7 @@ class IterableSource:
         check_item(item, self.uri)
         track = "video" if isinstance(item, Frame) else "audio"
         where = f"item {self._num_read - 1} ({track} at {item.pts_ns / 1e9:.3f} s)"
-        if item.stream_id not in ("", self.stream_id):
+        if item.stream_id != self._items_id:
             raise SourceError(self.uri, f"{where} is of stream {item.stream_id!r}; one source is one stream")
         if item.pts_ns <= self._last_ns[track]:
             raise SourceError(self.uri, f"{where} does not come after the {track} before it; sort the items by pts_ns")

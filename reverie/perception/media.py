@@ -189,13 +189,15 @@ def _choose(uri: str, container: InputContainer) -> tuple[VideoStream | None, Au
     """The default stream of each kind, else the largest picture and the first sound; no cover art."""
     from av.stream import Disposition
 
-    usable = [s for s in container.streams if s.codec_context is not None and s.type in ("video", "audio")]
+    usable: list[Any] = [s for s in container.streams if s.codec_context is not None and s.type in ("video", "audio")]
     pictures: list[Any] = [
         s
         for s in usable
-        if s.type == "video" and not s.disposition & Disposition.attached_pic and s.codec_context.width > 0  # type: ignore[attr-defined]
+        if s.type == "video" and not s.disposition & Disposition.attached_pic and s.codec_context.width > 0
     ]
-    sounds: list[Any] = [s for s in usable if s.type == "audio" and s.codec_context.sample_rate > 0]  # type: ignore[attr-defined]
+    sounds: list[Any] = [s for s in usable if s.type == "audio" and s.codec_context.sample_rate > 0]
+    if not sounds and any(s.type == "video" and not s.codec_context.width for s in usable):
+        raise SourceError(shown(uri), "its pictures are damaged, or have more pixels than max_pixels allows")
     if not pictures and not sounds:
         found = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
         raise SourceError(shown(uri), f"neither video nor sound that can be decoded is in it (found: {found})")

@@ -9,6 +9,7 @@ cropped as the model was trained. On CUDA weights are bfloat16, on a CPU float32
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -123,6 +124,7 @@ class _Loaded:
         self._device = _device(config)
         half = config.precision == "bf16" or (config.precision == "auto" and self._device == "cuda")
         name, weights = _locate(config)
+        logging.getLogger().addFilter(_weights_come_later)
         try:
             self._model = open_clip.create_model(
                 name,
@@ -133,8 +135,10 @@ class _Loaded:
                 device=self._device,
             )
             open_clip.load_checkpoint(self._model, str(weights), device=self._device)
-        except (RuntimeError, KeyError) as error:
+        except (RuntimeError, KeyError, AssertionError) as error:
             raise ModelError(f"{weights.name} does not fit open_clip's {name}: name the right architecture") from error
+        finally:
+            logging.getLogger().removeFilter(_weights_come_later)
         self._model.eval()
         self._dtype = torch.bfloat16 if half else torch.float32
         self._transform = image_transform_v2(PreprocessCfg(**self._model.visual.preprocess_cfg), is_train=False)
@@ -170,6 +174,11 @@ class _Loaded:
         )
         stacked /= np.linalg.norm(stacked, axis=1, keepdims=True)  # exact, where bf16 rounded
         return stacked
+
+
+def _weights_come_later(record: logging.LogRecord) -> bool:
+    """Keeps open_clip from warning that a model without weights is made: they are loaded next, and checked."""
+    return not record.getMessage().startswith("No pretrained weights loaded")
 
 
 def _device(config: OpenClipConfig) -> str:

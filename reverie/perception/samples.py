@@ -24,7 +24,7 @@ Samples = Float32[ndarray, "t"]
 
 @dataclass(slots=True)
 class Run:
-    """Contiguous sound. Sample `index` stands at `anchor_ns` + index x 62,500 ns; those before `first` are forgotten."""
+    """Contiguous sound: sample `index` stands at `anchor_ns` + index x 62,500 ns. Those before `first` are gone."""
 
     anchor_ns: int
     first: int = 0

@@ -41,7 +41,9 @@ class SamplingConfig(BaseModel):
     block_change: float = Field(
         default=10.0, ge=0, le=255, description="Mean change of one block, in levels, that passes."
     )
-    mean_change: float = Field(default=2.5, ge=0, le=255, description="Mean change of the whole picture that passes.")
+    mean_change: float = Field(
+        default=2.5, ge=0, le=255, description="Mean change of the levels of all blocks that passes."
+    )
     max_still_s: float = Field(default=10.0, gt=0, description="A picture is sent at least this often, changed or not.")
 
 
@@ -93,8 +95,9 @@ class ContentGate:
     def _changed(self, thumb: UInt8[ndarray, "h w 3"]) -> bool:
         if self.state.thumb is None or self.state.thumb.shape != thumb.shape:
             return True
-        blocks = block_change(self.state.thumb, thumb)
-        return bool(blocks.max() >= self._config.block_change or blocks.mean() >= self._config.mean_change)
+        if block_change(self.state.thumb, thumb).max() >= self._config.block_change:
+            return True
+        return level_change(self.state.thumb, thumb) >= self._config.mean_change
 
 
 def block_change(before: UInt8[ndarray, "h w 3"], after: UInt8[ndarray, "h w 3"]) -> Float32[ndarray, "y x"]:
@@ -103,11 +106,17 @@ def block_change(before: UInt8[ndarray, "h w 3"], after: UInt8[ndarray, "h w 3"]
     Colour counts as well as brightness: a traffic light turns from red to green at nearly equal luma.
     """
     change = cv2.absdiff(before, after).max(axis=2)
-    height, width = change.shape
-    size = (max(1, round(width / _BLOCK_PX)), max(1, round(height / _BLOCK_PX)))
-    # dtype first: averaging in uint8 would round small blocks away
-    blocks = cv2.resize(change.astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(blocks, np.float32)
+    # float first: averaging in uint8 would round small blocks away
+    return _blocks(change.astype(np.float32))
+
+
+def level_change(before: UInt8[ndarray, "h w 3"], after: UInt8[ndarray, "h w 3"]) -> float:
+    """Mean over the picture of how far the level of each block moved: light that changes, not noise.
+
+    Signs are kept within a block, so the noise of a camera averages out.
+    """
+    moved = _blocks(after.astype(np.float32) - before.astype(np.float32))
+    return float(np.abs(moved).max(axis=2).mean())
 
 
 def fit(width: int, height: int, max_side_px: int) -> tuple[int, int]:
@@ -130,3 +139,10 @@ def shrink(image: UInt8[ndarray, "h w 3"], max_side_px: int) -> UInt8[ndarray, "
 def _thumbnail(image: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
     small = shrink(image, _THUMB_PX)
     return small.copy() if small is image else small
+
+
+def _blocks(levels: Float32[ndarray, "h w"] | Float32[ndarray, "h w 3"]) -> ndarray:
+    """Means of blocks of 4 x 4 px."""
+    height, width = levels.shape[:2]
+    size = (max(1, round(width / _BLOCK_PX)), max(1, round(height / _BLOCK_PX)))
+    return np.asarray(cv2.resize(levels, size, interpolation=cv2.INTER_AREA), np.float32)

@@ -14,12 +14,13 @@ import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import StageError
 from reverie.perception.activity import Activity, ActivitySegmenter
-from reverie.perception.recogniser import Recogniser, Transcript
-from reverie.perception.samples import NS_PER_SAMPLE, SAMPLE_RATE_HZ, Run, mono_16k
+from reverie.perception.recogniser import Recogniser
+from reverie.perception.samples import NS_PER_SAMPLE, SAMPLE_RATE_HZ, Run, Samples, mono_16k
 from reverie.perception.vad import WINDOW_SAMPLES, SileroVad, VadConfig, VadState
 from reverie.stage import Stage
 from reverie.types import AudioChunk, Modality, Observation, TimeSpan, Word, ns
@@ -38,7 +39,9 @@ class SpeechConfig(BaseModel):
     vad: VadConfig = VadConfig()
     pad_s: float = Field(0.2, ge=0, le=1, description="Sound around a segment that the recogniser hears as well.")
     max_word_gap_s: float = Field(0.6, gt=0, description="A longer pause between words starts another utterance.")
-    idle_close_s: float = Field(2.0, gt=0, description="A live stream without sound for this long has stopped speaking.")
+    idle_close_s: float = Field(
+        2.0, gt=0, description="A live stream without sound for this long has stopped speaking."
+    )
 
 
 @dataclass(slots=True)
@@ -131,26 +134,24 @@ class SpeechStage(Stage[AudioChunk, Observation]):
 
     def _advance(self, stream_id: str, heard: _Hearing) -> Iterator[Observation]:
         """Decide the windows that are whole, and forget the sound that nothing can need any more."""
-        if self._network is None:
-            raise StageError("speech", "setup was not called", stream_id)
         start = heard.segmenter.next_window * WINDOW_SAMPLES
         end = heard.run.end - (heard.run.end - start) % WINDOW_SAMPLES
-        probabilities = self._network.probabilities(heard.vad, heard.run.between(start, end))
-        for activity in heard.segmenter.feed(probabilities):
-            yield from self._recognise(stream_id, heard, activity)
+        yield from self._decide(stream_id, heard, heard.run.between(start, end))
         window = heard.segmenter.next_window if heard.segmenter.start is None else heard.segmenter.start
         heard.run.forget_before(window * WINDOW_SAMPLES - self._pad_samples)
 
     def _finish(self, stream_id: str, heard: _Hearing) -> Iterator[Observation]:
         """What is open ends here; the last part of a window counts as if silence followed."""
-        missing = -heard.run.end % WINDOW_SAMPLES
-        true_end = heard.run.end
-        if missing:
-            import numpy as np
-
-            heard.run.append(heard.run.time_ns(true_end), np.zeros(missing, np.float32))
-            yield from self._advance(stream_id, heard)
+        last = heard.run.between(heard.segmenter.next_window * WINDOW_SAMPLES, heard.run.end)
+        if len(last):
+            yield from self._decide(stream_id, heard, np.pad(last, (0, WINDOW_SAMPLES - len(last))))
         yield from self._recognise(stream_id, heard, heard.segmenter.flush())
+
+    def _decide(self, stream_id: str, heard: _Hearing, windows: Samples) -> Iterator[Observation]:
+        if self._network is None:
+            raise StageError("speech", "setup was not called", stream_id)
+        for activity in heard.segmenter.feed(self._network.probabilities(heard.vad, windows)):
+            yield from self._recognise(stream_id, heard, activity)
 
     @property
     def _pad_samples(self) -> int:
@@ -159,23 +160,26 @@ class SpeechStage(Stage[AudioChunk, Observation]):
     def _recognise(self, stream_id: str, heard: _Hearing, activity: Activity | None) -> Iterator[Observation]:
         if activity is None:
             return
-        start, end = activity.start * WINDOW_SAMPLES, activity.end * WINDOW_SAMPLES
+        start, end = activity.start * WINDOW_SAMPLES, min(activity.end * WINDOW_SAMPLES, heard.run.end)
         from_sample = start if activity.cut_before else max(start - self._pad_samples, heard.last_end, heard.run.first)
-        to_sample = end if activity.cut_after else min(end + self._pad_samples, heard.run.end)
+        # What follows the pause may be there or not, depending on the chunks: only the pause itself is heard.
+        pad_after = min(self._pad_samples, heard.segmenter.thresholds.min_pause * WINDOW_SAMPLES)
+        to_sample = end if activity.cut_after else min(end + pad_after, heard.run.end)
         heard.last_end = end
-        samples = heard.run.between(from_sample, to_sample)
-        transcript = self._recogniser.recognise(samples)
+        transcript = self._recogniser.recognise(heard.run.between(from_sample, to_sample))
         self.counters.add("speech_seconds", (end - start) / SAMPLE_RATE_HZ)
         self.counters.add("words_heard", len(transcript.words))
-        voiced = _Voice(activity, heard.run.time_ns(start), self._config.vad.close_at)
+        voice = _Voice(activity, heard.run.time_ns(start), heard.run.time_ns(end), self._config.vad.close_at)
         offset_ns = heard.run.time_ns(from_sample)
-        for words in utterances(transcript.words, ns(self._config.max_word_gap_s)):
-            yield self._observe(stream_id, heard, voiced, [_moved(word, offset_ns) for word in words], transcript)
+        words = [_moved(word, offset_ns) for word in transcript.words]
+        for index, utterance in enumerate(utterances(words, ns(self._config.max_word_gap_s))):
+            span = TimeSpan(start_ns=utterance[0].span.start_ns, end_ns=utterance[-1].span.end_ns)
+            span = voice.trim(span, first=index == 0)
+            yield self._observe(stream_id, heard, span, utterance, transcript.separator)
 
     def _observe(
-        self, stream_id: str, heard: _Hearing, voice: _Voice, words: Sequence[Word], transcript: Transcript
+        self, stream_id: str, heard: _Hearing, span: TimeSpan, words: Sequence[Word], separator: str
     ) -> Observation:
-        span = voice.trim(TimeSpan(start_ns=words[0].span.start_ns, end_ns=words[-1].span.end_ns))
         seq = span.start_ns // _SEQ_STEP_NS
         if heard.last_seq is not None:
             seq = max(seq, heard.last_seq + 1)
@@ -185,7 +189,7 @@ class SpeechStage(Stage[AudioChunk, Observation]):
             seq=seq,
             span=span,
             modality=Modality.SPEECH,
-            text=transcript.separator.join(word.text for word in words),
+            text=separator.join(word.text for word in words),
             words=tuple(_within(word, span) for word in words),
             confidence=sum(word.score for word in words) / len(words),
         )
@@ -209,18 +213,19 @@ def utterances(words: Sequence[Word], max_gap_ns: int) -> list[list[Word]]:
 class _Voice:
     """Where in a segment there was a voice."""
 
-    def __init__(self, activity: Activity, start_ns: int, close_at: float) -> None:
-        self._start_ns, self._end_ns = start_ns, start_ns + len(activity.probabilities) * _WINDOW_NS
+    def __init__(self, activity: Activity, start_ns: int, end_ns: int, close_at: float) -> None:
+        self._start_ns, self._end_ns = start_ns, end_ns
         self._windows = [index for index, value in enumerate(activity.probabilities) if value >= close_at]
 
-    def trim(self, span: TimeSpan) -> TimeSpan:
+    def trim(self, span: TimeSpan, *, first: bool) -> TimeSpan:
         """Cut a span to the segment, and its ends to the first and last window with a voice in it.
 
-        Near the start of the segment that of the voice is exact. Its end is not: the network lets go 0.15 s late.
+        The `first` one starts with the segment, which is more exact than a word; not so the segment's
+        end, because the network lets go of a voice about 0.15 s late.
         """
-        start_ns = min(max(span.start_ns, self._start_ns), self._end_ns - _WINDOW_NS)
-        end_ns = max(min(span.end_ns, self._end_ns), start_ns + _WINDOW_NS)
-        if start_ns - self._start_ns < _SNAP_NS:
+        start_ns = max(self._start_ns, min(span.start_ns, self._end_ns - _WINDOW_NS))
+        end_ns = min(self._end_ns, max(span.end_ns, start_ns + _WINDOW_NS))
+        if first and start_ns - self._start_ns < _SNAP_NS:
             start_ns = self._start_ns
         inside = [
             index

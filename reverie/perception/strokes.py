@@ -122,7 +122,7 @@ def _lines(ink: UInt8[ndarray, "h w"], strength: Int16[ndarray, "h w"]) -> list[
     height, width = ink.shape
     joined = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((3, 11), np.uint8))
     joined = cv2.morphologyEx(joined, cv2.MORPH_OPEN, np.ones((3, 7), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=4)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8, ltype=cv2.CV_16U)
     wide, high, size = (stats[:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
     shaped = (high >= _MIN_HEIGHT_PX) & (wide >= np.maximum(_MIN_WIDTH_PX, _MIN_ASPECT * high))
     shaped &= (high <= height / 3) & (size >= 0.5 * wide * high)

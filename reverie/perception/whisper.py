@@ -58,6 +58,9 @@ class WhisperConfig(BaseModel):
     short_context: bool = Field(True, description="Try the cheap short context before the full 30 s.")
     retry_below_logprob: float = Field(-0.6, description="Mean token log-probability that asks for the full context.")
     drop_below_logprob: float = Field(-1.0, description="Text less likely than this is dropped.")
+    min_confidence: float = Field(
+        0.25, ge=0, le=1, description="Text whose words' mean probability is lower is dropped."
+    )
     max_no_speech: float = Field(0.6, description="With a higher no-speech probability, text must be likely to stay.")
     max_compression: float = Field(2.4, description="Text that zlib compresses better is a loop and dropped.")
 
@@ -209,7 +212,8 @@ class Whisper:
         copied = repeated_tail(["".join(spelling(word.text)) for word in words])
         if copied and len(words) > num_frames / 100 * _MAX_WORDS_PER_S:
             del words[-copied:]
-        return words
+        confidence = sum(word.score for word in words) / max(1, len(words))
+        return words if confidence >= self._config.min_confidence else []
 
 
 def spelling(text: str) -> list[str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reverie.perception.captures import Capture, cut_strips, group_lines, read_captures
+from reverie.perception.captures import Capture, cut_strips, group_lines, read_captures, within_budget
 from reverie.perception.ocr import PpOcr, TextReader
 from reverie.perception.shots import ShotConfig, ShotDetector
 from reverie.perception.standing import ScreenState, StandingText, Tentative
@@ -39,8 +39,10 @@ class WritingConfig(BaseModel):
     min_cut_interval_s: float = Field(default=2.0, ge=0, description="The same when the second is at a shot cut.")
     max_hold_s: float = Field(default=15.0, gt=0, description="A standing text is emitted in parts of this length.")
     frame_interval_s: float = Field(default=0.5, gt=0, description="Time between sampled frames.")
-    min_likeness: float = Field(default=0.4, ge=0, le=1, description="Correlation of strokes of a text that stands.")
-    max_waiting: float = Field(default=1.5, gt=0, description="Rows that may wait to be read, in heights of a picture.")
+    min_likeness: float = Field(default=0.45, ge=0, le=1, description="Correlation of strokes of a text that stands.")
+    max_waiting_rows: int = Field(
+        default=1080, ge=64, description="Rows that may wait to be read, or one and a half pictures if that is more."
+    )
     shots: ShotConfig = Field(default=ShotConfig(), description="When a cut is a cut.")
 
 
@@ -114,13 +116,14 @@ class WritingStage(Stage[Frame, Observation]):
         since_read_ns = None if stream.read_ns is None else frame.pts_ns - stream.read_ns
         due = since_read_ns is None or since_read_ns >= ns(config.min_interval_s)
         due_at_cut = cut and (since_read_ns is None or since_read_ns >= ns(config.min_cut_interval_s))
-        seen = None if not new else Tentative(image=frame.image, found=found, areas=new, floor_ns=floor_ns)
-        if (due or due_at_cut) and (stream.waiting or seen):
-            if seen:
+        if (due or due_at_cut) and (stream.waiting or new):
+            if new:
+                seen = Tentative(image=frame.image, found=found, areas=new, floor_ns=floor_ns)
                 self._capture(stream, seen, frame.pts_ns, new)
             yield from self._read(stream)
-        elif seen:
-            stream.tentative = replace(seen, image=frame.image.copy())
+            new = self._new_areas(stream, found)  # a text that was read as gone by now may be back
+        if new:
+            stream.tentative = Tentative(image=frame.image.copy(), found=found, areas=new, floor_ns=floor_ns)
         yield from self._emit_long(stream, frame.pts_ns)
 
     def _end_gone(self, stream: ScreenState, strokes: Strokes, pts_ns: int) -> Iterator[Observation]:
@@ -157,10 +160,7 @@ class WritingStage(Stage[Frame, Observation]):
         strokes = seen.found.strokes
         capture = Capture(pts_ns=pts_ns, floor_ns=seen.floor_ns, strips=cut_strips(seen.image, areas), strokes=strokes)
         stream.waiting.append(capture)
-        budget = self._config.max_waiting * len(seen.image)
-        while len(stream.waiting) > 1 and sum(waiting.num_rows for waiting in stream.waiting) > budget:
-            # The largest is the least likely to be a caption.
-            stream.waiting.remove(max(stream.waiting, key=lambda waiting: waiting.num_rows))
+        stream.waiting = within_budget(stream.waiting, max(self._config.max_waiting_rows, len(seen.image) * 3 // 2))
         if stream.examined is None or stream.examined.shape != strokes.shape:
             stream.examined = strokes
             return

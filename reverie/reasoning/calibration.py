@@ -41,11 +41,14 @@ FEATURES: Mapping[Channel, tuple[str, ...]] = MappingProxyType(
             "fit",  # 1 if the cue names the thing, less if it says more than the detector knows ("puppy")
             "score",  # best detector score of the visit, in [0, 1]
             "log_seconds",  # natural log of 1 + its length in seconds
+            "support",  # the same as of a picture, of its name and the best class of pictures that overlap it
         ),
         Channel.PICTURE: (
             "fit",  # how well the cue fits the best class, in [0, 1] (names.py)
             "support",  # fit times the square root of that class's probability
+            "share",  # fit times that probability over the highest of all classes
             "dense",  # cosine of cue and picture vector
+            "log_seconds",  # natural log of 1 + the length of the run in seconds
         ),
     }
 )
@@ -56,11 +59,11 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: tuple[float, ...] = Field(default=(-4.0, 4.0, 1.0, 2.5, 1.0, -3.0, -1.5), min_length=7, max_length=7)
+    text: tuple[float, ...] = Field(default=(-5.4, 5.3, 1.9, 3.9, 1.4, -3.0, -1.5), min_length=7, max_length=7)
     """Speech, writing and music."""
-    thing: tuple[float, ...] = Field(default=(-6.0, 3.5, 4.5, 0.6), min_length=4, max_length=4)
+    thing: tuple[float, ...] = Field(default=(-6.0, 4.5, 3.0, 0.3, 2.5), min_length=5, max_length=5)
     """Tracked things whose name fits the cue."""
-    picture: tuple[float, ...] = Field(default=(-4.5, 1.5, 5.0, 4.0), min_length=4, max_length=4)
+    picture: tuple[float, ...] = Field(default=(-5.0, 1.0, 3.0, 2.0, 4.0, 0.5), min_length=6, max_length=6)
     """Runs of pictures."""
 
     def coefficients(self, channel: Channel) -> tuple[float, ...]:

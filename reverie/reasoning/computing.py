@@ -110,7 +110,8 @@ def answer_how_many(inquiry: Inquiry) -> Draft:
     if things and (not chosen or not chosen[0].is_text or cue.modalities == SEEN):
         return _count_things(inquiry, things, times)
     if chosen and chosen[0].is_text:
-        return _count_words(inquiry, cue) if times else quoted(inquiry, chosen)
+        counted_words = _count_words(inquiry, cue) if times else None
+        return counted_words if counted_words and not counted_words.abstained else quoted(inquiry, chosen)
     if chosen and times:
         return _count_stretches(inquiry, joined(inquiry.occurrences(found), inquiry.gap_ns), cue)
     if chosen:

@@ -2,22 +2,32 @@
 
 Speech and writing are judged by the words they share with the cue, tracked things by the detector's
 names, pictures by class names and vectors. A question's own words decide which senses are asked; when
-they name none, the evidence decides. Two searches and one track look-up a cue at most.
+they name none, the evidence decides. Four searches and one track look-up a cue at most.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from reverie.reasoning.calibration import Calibration, Channel
-from reverie.reasoning.names import NameBook
+from reverie.reasoning.names import GENUS, NameBook
 from reverie.reasoning.question import Cue
 from reverie.reasoning.retriever import Retriever
-from reverie.reasoning.vocabulary import content_words, coverage, occurrences, same_word, stem, stems
+from reverie.reasoning.vocabulary import (
+    CARRIERS,
+    LIGHT_WORDS,
+    content_words,
+    coverage,
+    occurrences,
+    same_word,
+    stem,
+    stems,
+)
 from reverie.types import NS_PER_S, Box, Citation, Hit, Modality, Query, TimeSpan, Track
 
+MAX_MEANINGS = 2  # class names searched besides the cue's own words
 TEXT_MODALITIES = (Modality.SPEECH, Modality.WRITING, Modality.SOUND)
 
 
@@ -78,29 +88,29 @@ class Locator:
         found: list[Candidate] = []
         spoken = tuple(m for m in TEXT_MODALITIES if m in wanted)
         if spoken:
-            found += [self.text_candidate(cue, hit) for hit in self._search(cue, scope, spoken)]
+            found += [self.text_candidate(cue, hit) for hit in self._search(cue.text, scope, spoken)]
+        pictures = self._pictures(cue, scope) if Modality.VISION in wanted else []
+        shown = [self.picture_candidate(cue, hit) for hit in pictures]
         if Modality.OBJECTS in wanted:
-            found += self._things(cue, scope)
-        if Modality.VISION in wanted:
-            found += [self.picture_candidate(cue, hit) for hit in self._search(cue, scope, (Modality.VISION,))]
-        return sorted(found, key=lambda c: (-c.probability, c.span.start_ns, c.stream_id))
+            found += self._things(cue, scope, pictures)
+        return sorted([*found, *shown], key=lambda c: (-c.probability, c.span.start_ns, c.stream_id))
 
-    def among(self, cue: Cue, hits: Iterable[Hit]) -> list[Candidate]:
-        """The same judgement over hits that are already there (the newest seconds), without a search."""
-        wanted = cue.modalities or tuple(Modality)
-        found = []
-        for hit in hits:
-            if hit.modality not in wanted:
-                continue
-            if hit.modality in TEXT_MODALITIES:
-                found.append(self.text_candidate(cue, hit))
-            elif hit.modality is Modality.VISION:
-                found.append(self.picture_candidate(cue, hit))
-        return sorted(found, key=lambda c: -c.probability)
+    def _pictures(self, cue: Cue, scope: Scope) -> list[Hit]:
+        """Pictures that the cue finds, and those that a class name finds which means the same ("missile")."""
+        known = {label.name: label.count for label in self._retriever.labels() if label.kind == "class"}
+        meant = [
+            name for name in known if self.names.fit(cue.text, name) >= GENUS and stem(name) not in stems(cue.text)
+        ]
+        hits = self._search(cue.text, scope, (Modality.VISION,))
+        for name in sorted(meant, key=lambda name: (-self.names.fit(cue.text, name), -known[name]))[:MAX_MEANINGS]:
+            seen = {(hit.stream_id, hit.span) for hit in hits}
+            found = self._search(name, scope, (Modality.VISION,))
+            hits += [hit for hit in found if (hit.stream_id, hit.span) not in seen]
+        return hits
 
-    def _search(self, cue: Cue, scope: Scope, modalities: tuple[Modality, ...]) -> list[Hit]:
+    def _search(self, text: str, scope: Scope, modalities: tuple[Modality, ...]) -> list[Hit]:
         return self._retriever.search(
-            Query(text=cue.text, k=self._k, modalities=modalities, stream_ids=scope.stream_ids, span=scope.span)
+            Query(text=text, k=self._k, modalities=modalities, stream_ids=scope.stream_ids, span=scope.span)
         )
 
     def text_candidate(self, cue: Cue, hit: Hit) -> Candidate:
@@ -132,25 +142,29 @@ class Locator:
 
     def _picture_features(self, cue: Cue, hit: Hit) -> tuple[str, tuple[float, ...]]:
         classes = [label for label in hit.labels if label.kind == "class"]
-        best, fit, support = "", 0.0, 0.0
+        top = max(classes, key=lambda label: label.score, default=None)
+        best, fit, support, share = top.name if top else "", 0.0, 0.0, 0.0
         for label in classes:
             label_fit = self.names.fit(cue.text, label.name)
-            if label_fit * math.sqrt(label.score) > support:
+            if top is not None and label_fit * math.sqrt(label.score) > support:
                 best, fit, support = label.name, label_fit, label_fit * math.sqrt(label.score)
-        if not best and classes:
-            best = max(classes, key=lambda label: label.score).name
-        return best, (fit, support, max(0.0, hit.dense))
+                share = label_fit * label.score / top.score
+        return best, (fit, support, share, max(0.0, hit.dense), _log_seconds(hit.span))
 
-    def _things(self, cue: Cue, scope: Scope) -> list[Candidate]:
+    def _things(self, cue: Cue, scope: Scope, pictures: Sequence[Hit]) -> list[Candidate]:
         fits = self.names.objects(cue.text, cue.names)
         if not fits:
             return []
         name = next(iter(fits)) if len(fits) == 1 else None
         visits = self._retriever.tracks(name, scope.stream_ids, scope.span)
-        return [self.thing_candidate(visit, fits[visit.name]) for visit in visits if visit.name in fits]
+        return [self.thing_candidate(visit, fits[visit.name], pictures) for visit in visits if visit.name in fits]
 
-    def thing_candidate(self, visit: Track, fit: float = 1.0) -> Candidate:
-        features = (fit, visit.score, math.log1p(visit.span.duration_ns / NS_PER_S))
+    def thing_candidate(self, visit: Track, fit: float = 1.0, pictures: Sequence[Hit] = ()) -> Candidate:
+        """A visit as evidence; pictures whose classes fit its name support it where they overlap."""
+        beside = [h.labels for h in pictures if h.stream_id == visit.stream_id and h.span.overlaps(visit.span)]
+        classes = [label for labels in beside for label in labels if label.kind == "class"]
+        support = max((self.names.fit(visit.name, c.name) * math.sqrt(c.score) for c in classes), default=0.0)
+        features = (fit, visit.score, _log_seconds(visit.span), support)
         return Candidate(
             stream_id=visit.stream_id,
             span=visit.span,
@@ -164,12 +178,26 @@ class Locator:
         )
 
 
+def _log_seconds(span: TimeSpan) -> float:
+    return math.log1p(span.duration_ns / NS_PER_S)
+
+
 def text_features(cue: Cue, hit: Hit) -> tuple[float, ...]:
-    """`calibration.FEATURES[Channel.TEXT]` of one passage."""
-    wanted, have = [stem(word) for word in content_words(cue.text)], stems(hit.text)
+    """`calibration.FEATURES[Channel.TEXT]` of one passage.
+
+    Words that name the kind of answer, light words and, for writing, what carries it ("sign") count when
+    the text has them; when it has not, they are not missed.
+    """
+    have = stems(hit.text)
+    found = content_words(cue.text)
+    light = LIGHT_WORDS if hit.modality is not Modality.WRITING else LIGHT_WORDS | CARRIERS
+    missable = set(cue.optional) | (set() if cue.verbatim else light)
+    firm = [stem(word) for word in found if word not in missable]
+    extra = [stem(word) for word in found if word in missable]
+    wanted = [*firm, *(word for word in extra if word in have)] if firm else extra
     names = [stem(word) for word in cue.names]
     phrase = stems(cue.text)
-    head = max(wanted, key=len, default="")
+    head = max(firm or wanted, key=len, default="")
     return (
         coverage(wanted, have),
         min(1.0, max(0.0, hit.lexical)),

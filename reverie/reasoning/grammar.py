@@ -32,7 +32,7 @@ def any_of(text: str) -> str:
     return "(?:" + "|".join(entry.replace("_", " ") for entry in text.split()) + ")"
 
 
-AUX = any_of("is are was were did do does has have had can could will would")
+AUX = any_of("is are was were did do does has have had can could will would should must may might shall")
 ASKING = any_of("what when where who how which")
 
 CONTRACTIONS = tuple(
@@ -68,6 +68,15 @@ TAIL = re.compile(
     r"(?:video|stream|clip|film|footage|recording|movie))[ ?!.,]*$"
 )
 
+# "until when", "by how many", "on which level": the preposition says nothing that the content does not
+BEFORE_ASKING = re.compile(
+    rf"^{any_of('by for in on at from until till to with under near since of through about')} (?={ASKING}\b)"
+)
+# "which platform does", "how heavy is": the kind of answer, which the evidence may not name
+ANSWER_TYPE = re.compile(rf"^(?:which|what|how(?! (?:many|often|long)\b)) (?P<type>\w+(?: of \w+)?) (?={AUX}\b)")
+HOW_MUCH = re.compile(rf"^how (?!many\b|often\b|long\b|come\b)\w+ {AUX}\b")
+SUBJECT_SAYS = re.compile(r"^what (?:did|does|do|has) (?:the|a|an|that|this) [\w ]+? (?:say|said|says)\b(?! about)")
+
 # --- the senses that words name -----------------------------------------------------------------
 
 SPEECH = re.compile(
@@ -94,7 +103,7 @@ SEE = re.compile(
     r"\b"
     + any_of(
         "see sees saw seen seeing shown shows? showed appear(?:s|ed|ing)? visible looks?_like looking picture camera "
-        "view watch(?:ed)? visual scene pass(?:es|ed|ing)?_by come_into came_into on_(?:the_)?screen "
+        "(?:in|into)_view watch(?:ed)? visual scene pass(?:es|ed|ing)?_by come_into came_into on_(?:the_)?screen "
         "leave_the_(?:frame|picture)"
     )
     + r"\b"
@@ -104,6 +113,7 @@ NOT_MUSIC = re.compile(r"\b(?:say|said|says|mention(?:ed)?|about|written|caption
 UTTERED = re.compile(r"\b(?:say|said|heard|hear)\b")
 CARRIER = re.compile(rf"(?:(?:the|a|on|{_CARRIERS})\b ?)*")
 ANYONE = re.compile(r"\b(?:anyone|anybody|someone|somebody|nobody|no one|people)\b")
+EXISTS = re.compile(r"^(?:is|are|was|were|will) (?:not )?there\b")  # short: of sight, unless it says otherwise
 PRESENT = re.compile(
     r"^what (?:do|can|are) you (?:see|hear|seeing|hearing|looking)"
     r"|^what (?:is|are) (?:going on|happening|in front of)"
@@ -205,14 +215,14 @@ NO_MAIN = re.compile(r"(?:show me|find|tell me|the|exactly)(?: the)?(?: moment| 
 FRONT = re.compile(
     rf"^(?:{AUX}|"
     + any_of(
-        "not there anyone anybody someone somebody everyone he she they it we i you ever any some a an the this that "
-        "these those of about for to me be been being say says said saying mention(?:s|ed)? talk(?:s|ed|ing)? speak "
-        "spoke tell told hear heard see saw seen noticed? shows? shown appear words? phrase sentence line captions? "
-        "text titles? subtitles? writing sign(?=_(?:with|that|say|saying|reading)) with reading saying anything voice "
-        "something first last time times moments? things? kind sort type picture image sight view speaker narrator "
-        f"(?:man|woman|person|people)_say {ASKING} many much often different distinct spot find looks? like "
-        "on_(?:the_)?screen screen written and if whether get got happen(?:ed|s)? come came one by in on at as please "
-        "true doing (?:on_)?camera"
+        "one not there anyone anybody someone somebody everyone he she they it we i you ever any some a an the this "
+        "that these those of about for to me be been being say says said saying mention(?:s|ed)? talk(?:s|ed|ing)? "
+        "speak spoke tell told hear heard see saw seen noticed? shows? shown appear words? phrase sentence line "
+        "captions? text titles? subtitles? writing sign(?=_(?:with|that|say|saying|reading)) with reading saying "
+        "anything voice something first last time times moments? things? kind sort type picture image sight view "
+        f"speaker narrator (?:man|woman|person|people)_say {ASKING} many much often different distinct spot find "
+        "looks? like on_(?:the_)?screen screen written and if whether get got happen(?:ed|s)? come came one by in on "
+        "at as please true doing on_camera"
     )
     + r")\b[ ,:;\-]*"
 )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reverie.reasoning import grammar
 from reverie.reasoning.evidence import Candidate, joined
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, abstention
 from reverie.reasoning.phrasing import article, picture_place, upper_first
-from reverie.reasoning.question import TEXT, Cue
+from reverie.reasoning.question import SEEN, TEXT, Cue, Question
 from reverie.reasoning.recounting import answer_listing
-from reverie.reasoning.vocabulary import COLOURS, content_words, coverage, stem, stems
+from reverie.reasoning.vocabulary import COLOURS, content_words, coverage, listed, stem, stems
 from reverie.types import Modality
 
 
@@ -22,6 +23,11 @@ def answer_found(inquiry: Inquiry) -> Draft:
         return answer_listing(inquiry)
     found = inquiry.locator.locate(question.cue, inquiry.scope)
     chosen = inquiry.credible(found)
+    if not chosen and question.kind in (QuestionKind.WHAT, QuestionKind.WHERE) and question.modalities == SEEN:
+        # "what can be seen with the telescope": seeing is what the question is about, not how it is answered
+        told = inquiry.credible(inquiry.locator.locate(question.cue, inquiry.scope, TEXT))
+        if told:
+            return quoted(inquiry, told)
     if not chosen:
         return not_found(inquiry, question.cue, found)
     if question.kind in (QuestionKind.WHEN, QuestionKind.IS_THERE) or not chosen[0].is_text:
@@ -93,33 +99,57 @@ def not_found(inquiry: Inquiry, cue: Cue, found: Sequence[Candidate]) -> Draft:
 def answer_from_quotes(inquiry: Inquiry, sense: str) -> Draft | None:
     """For a question that needs a missing sense: what was said or written may answer it all the same.
 
-    The quote must hold every content word of the cue, and either two of them, a proper name, or a
-    word of the kind asked for. Who said something is never in the words themselves.
+    The quote must be credible evidence for the cue and hold what `_answers` asks for. Who said
+    something is never in the words themselves.
     """
     question = inquiry.question
     cue = question.whole if question.whole is not None else question.cue
     if cue.is_empty or (question.kind is QuestionKind.WHO and Modality.SPEECH in question.modalities):
         return None
-    core = [w for w in content_words(cue.text) if stem(w) not in _ASKING and not (sense == "colour" and w in COLOURS)]
-    if not core:
+    core = tuple(w for w in content_words(cue.text) if not _is_asking(w, cue, sense))
+    if not core or question.modalities == SEEN:
         return None
-    seen_only = question.modalities and not set(question.modalities) & set(TEXT)
     narrowed = Cue(text=" ".join(core), modalities=TEXT, names=cue.names)
-    found = inquiry.credible(inquiry.locator.locate(narrowed, inquiry.scope, TEXT)) if not seen_only else []
-    holding = [c for c in found if _answers(c, core, cue, sense, question.kind)]
+    found = inquiry.credible(inquiry.locator.locate(narrowed, inquiry.scope))
+    holding = [c for c in found if _answers(c, core, cue, sense, question)]
     return quoted(inquiry, holding) if holding else None
 
 
-def _answers(candidate: Candidate, core: Sequence[str], cue: Cue, sense: str, kind: QuestionKind) -> bool:
+def answer_calendar(inquiry: Inquiry) -> Draft:
+    """A calendar time is no media time, but may be part of what was said: "on Fridays"."""
+    question = inquiry.question
+    cue = question.whole or question.cue
+    asked = set(stems(question.calendar)) - set(stems("on last this the"))
+    if not cue.is_empty:
+        found = inquiry.credible(inquiry.locator.locate(cue, inquiry.scope, TEXT))
+        if holding := [c for c in found if asked <= set(stems(c.text))]:
+            return quoted(inquiry, holding)
+    reason = f"Calendar times ({question.calendar!r}) are not understood; ask with media times, "
+    return abstention(inquiry, "", reason=reason + 'such as "between 1:10 and 2:00" or "in the last minute".')
+
+
+def _is_asking(word: str, cue: Cue, sense: str) -> bool:
+    """Whether a word names the kind of answer and not its subject."""
+    return stem(word) in _ASKING or word in cue.optional or (sense == "colour" and word in COLOURS)
+
+
+def _answers(candidate: Candidate, core: Sequence[str], cue: Cue, sense: str, question: Question) -> bool:
+    """Whether a quote can stand for what eyes would have to see.
+
+    A colour question needs a colour in it, and all else; "how heavy" needs a number; otherwise two
+    content words and most of them, a proper name, or, for "who", a role ("the director").
+    """
     have = stems(candidate.text)
-    if coverage([stem(word) for word in core], have) < 1:
-        return False
+    share = coverage([stem(word) for word in core], have)
     if sense == "colour":
         asked = {stem(word) for word in content_words(cue.text) if word in COLOURS}
-        return bool((asked or {stem(colour) for colour in COLOURS}) & set(have))
-    if sense == "identity" and kind is QuestionKind.WHO and not cue.names:
-        return len(core) > 1
-    return len(core) > 1 or bool(cue.names)
+        return share == 1 and bool((asked or {stem(colour) for colour in COLOURS}) & set(have))
+    if grammar.HOW_MUCH.match(question.plain) and share == 1 and any(word.isdigit() for word in have):
+        return True
+    if question.kind is QuestionKind.WHO and share == 1 and not set(core) & _ANYONE:
+        return True
+    return (share * len(core) >= 2 and share >= 0.6) or (bool(cue.names) and share == 1)
 
 
 _ASKING = frozenset(stems("colour color colours colors kind type name direction way doing action activity"))
+_ANYONE = frozenset(listed("person people man woman boy girl child kid guy lady voice speaker picture screen"))

@@ -11,13 +11,28 @@ import re
 from functools import lru_cache
 
 from reverie.reasoning.senses import Senses
-from reverie.reasoning.vocabulary import CATEGORIES, NARROWER_WORDS, OBJECT_WORDS, content_words, listed, stem
+from reverie.reasoning.vocabulary import (
+    CATEGORIES,
+    NARROWER_WORDS,
+    OBJECT_WORDS,
+    STOPWORDS,
+    content_words,
+    listed,
+    stem,
+    words,
+)
 
 # How well a word fits a name, by where it stands.
 EXACT, HEAD, NARROWER, MODIFIER, GENUS, DEFINITION = 1.0, 0.9, 0.6, 0.45, 0.8, 0.35
 QUALIFIED = 0.85  # what is left of a fit for each further word of the cue
 _GENUS_ENDS = re.compile(
     r"\b(?:with|having|that|which|used|for|of|in|on|from|to|by|worn|consisting|made|where|when|as|at|native|found|\w+ing|\w{3,}ed)\b|[;,(]"
+)
+
+
+_COMPOUND = re.compile(r"\w+(?:-\w+)+")  # "coin-operated" is no coin
+_QUALIFIERS = re.compile(
+    r"\b(?:in|with|on|at|of|near|under|behind|beside|from|to|by|who|that|which|for|into|over|through|between)\b"
 )
 
 
@@ -41,14 +56,16 @@ class NameBook:
         "brown teddy bear" finds the longest name in it, at its end. What the other words say of it cannot
         be seen, so each lowers the fit; proper names and numbers, given as `names`, weigh as three.
         """
-        found = content_words(cue)
+        head, rest = head_phrase(cue)
+        found = content_words(head)
         for size in range(min(3, len(found)), 0, -1):
             for start in range(len(found) - size, -1, -1):
                 if not _is_head(found, start + size):
                     continue
                 known = self._by_word.get(_key(" ".join(found[start : start + size])))
                 if known is not None:
-                    extra = size_of_rest(found, start, size, names)
+                    others = [*found[:start], *found[start + size :], *rest]
+                    extra = sum(3 if word in names else 1 for word in others)
                     return {known[0]: known[1] * QUALIFIED**extra}
                 modifies = any(_key(word) in self._by_word for word in found[:start])  # "cat food" is no food seen
                 if size == 1 and not modifies and (category := category_of(found[start])):
@@ -71,14 +88,18 @@ class NameBook:
         return sum(fits) / len(fits) if fits[-1] > 0 or (len(fits) > 1 and max(fits) >= HEAD) else 0.0
 
 
-def size_of_rest(found: list[str], start: int, size: int, names: tuple[str, ...]) -> int:
-    """How many words of a cue stand around the thing that it names; names and numbers count three times."""
-    return sum(3 if word in names else 1 for word in [*found[:start], *found[start + size :]])
+def head_phrase(cue: str) -> tuple[str, list[str]]:
+    """What a cue is about, and the content words of what it says of that: "man", ["car"] for "man in a car"."""
+    parts = _QUALIFIERS.split(cue, maxsplit=1)
+    if len(parts) == 2 and any(word not in STOPWORDS for word in words(parts[0])):
+        return parts[0], [word for word in words(parts[1]) if word not in STOPWORDS]
+    return cue, []
 
 
 def word_places(name: str, meaning: str) -> dict[str, float]:
     """Stems in a class name and its "synonyms: definition", each with how well it fits the class."""
     lemmas, _, definition = meaning.partition(":")
+    definition = _COMPOUND.sub(" ", definition)
     places: dict[str, float] = {}
 
     def put(word: str, fit: float) -> None:

@@ -29,12 +29,14 @@ SEEN = (Modality.OBJECTS, Modality.VISION)
 class Cue:
     """Something to find: its words, the senses that the question names for it, and words it cannot do without.
 
-    `names` are the proper names and numbers in it, `verbatim` whether it stood in quotation marks.
+    `names` are the proper names and numbers in it, `optional` the words that name the kind of answer
+    ("which platform", "how heavy"), `verbatim` whether it stood in quotation marks.
     """
 
     text: str
     modalities: tuple[Modality, ...] = ()
     names: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     verbatim: bool = False
 
     @property
@@ -102,6 +104,7 @@ def parse(text: str) -> Question:
     for pattern, full in grammar.CONTRACTIONS:
         body = pattern.sub(full, body)
     body = _tidy(grammar.TAIL.sub("", grammar.POLITE.sub("", _tidy(body), count=1)))
+    body = grammar.BEFORE_ASKING.sub("", body)
     present = bool(grammar.PRESENT.search(body))
     time, rest = parse_time(body)
     rest = _tidy(grammar.TAIL.sub("", _tidy(rest)))
@@ -142,12 +145,14 @@ def _read(rest: str, quotes: list[str], names: frozenset[str]) -> Question:
     whole = rest
     anchor, rest = _split_anchor(rest, quotes, names)
     kind, body = _head(rest)
-    cue = cue_of(body, quotes, names)
+    cue = _typed(cue_of(body, quotes, names), rest)
     modalities = _hints(rest)
     if kind is _K.WHAT and Modality.SPEECH in modalities and not grammar.SCREEN_SAYS.search(rest):
         kind = _K.SAID
     elif kind is _K.WHAT and Modality.WRITING in modalities:
         kind = _K.WRITTEN
+    if not modalities and grammar.EXISTS.match(rest) and not cue.names and len(words(cue.text)) <= 3:
+        modalities = SEEN
     cue = _settle(cue, kind, rest, modalities)
     return Question(
         text=rest,
@@ -156,7 +161,7 @@ def _read(rest: str, quotes: list[str], names: frozenset[str]) -> Question:
         anchor=anchor,
         modalities=modalities,
         relation=_which_of(rest, cue),
-        whole=cue_of(_head(whole)[1], quotes, names) if anchor is not None else None,
+        whole=_typed(cue_of(_head(whole)[1], quotes, names), whole) if anchor is not None else None,
     )
 
 
@@ -172,6 +177,14 @@ def _settle(cue: Cue, kind: QuestionKind, rest: str, modalities: tuple[Modality,
     if cue.is_empty and anyone and Modality.SPEECH not in modalities and Modality.WRITING not in modalities:
         return Cue(text="person", modalities=SEEN)
     return replace(cue, modalities=modalities or cue.modalities)
+
+
+def _typed(cue: Cue, rest: str) -> Cue:
+    """Mark the words that name the kind of answer, if other words are left."""
+    match = grammar.ANSWER_TYPE.match(rest)
+    types = words(match["type"]) if match else []
+    left = [word for word in words(cue.text) if word not in types and word not in STOPWORDS]
+    return replace(cue, optional=tuple(types)) if left and not cue.verbatim else cue
 
 
 def _which_of(rest: str, cue: Cue) -> str:
@@ -197,6 +210,8 @@ def _hints(text: str) -> tuple[Modality, ...]:
         return (Modality.SOUND,)
     if grammar.SCREEN_SAYS.search(text) or (grammar.WRITING.search(text) and not grammar.UTTERED.search(text)):
         return (Modality.WRITING,)
+    if grammar.SUBJECT_SAYS.search(text):
+        return TEXT
     if grammar.SPEECH.search(text):
         return (Modality.SPEECH,)
     if grammar.WRITING.search(text):

@@ -22,7 +22,7 @@ from reverie.reasoning.computing import answer_duration, answer_how_many, answer
 from reverie.reasoning.evidence import Candidate, Locator, Scope
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
-from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
+from reverie.reasoning.locating import answer_calendar, answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
 from reverie.reasoning.phrasing import between, clock, quote, through
 from reverie.reasoning.question import TEXT, Question, parse
@@ -30,6 +30,7 @@ from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
 from reverie.reasoning.recounting import answer_colours, answer_now, answer_summary
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses, asks_picture_colour, missing_sense
+from reverie.reasoning.vocabulary import content_words, coverage, stem, stems
 from reverie.types import NS_PER_S, Answer, Modality, StreamRecord, TimeSpan
 
 _LOG = logging.getLogger(__name__)
@@ -124,13 +125,7 @@ class Reasoner:
         if not inquiry.streams:
             return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
         if question.calendar:
-            said = answer_from_quotes(inquiry, "")
-            return said or abstention(
-                inquiry,
-                "",
-                reason=f"Calendar times ({question.calendar!r}) are not understood; ask with media times, "
-                'such as "between 1:10 and 2:00" or "in the last minute".',
-            )
+            return answer_calendar(inquiry)
         if outside := _outside(inquiry):
             return outside
         if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:
@@ -152,8 +147,8 @@ class Reasoner:
             and (not question.modalities or set(question.modalities) <= set(TEXT))
         ):
             said = self._locator.locate(question.whole, inquiry.scope, question.modalities or TEXT)
-            whole = [c for c in inquiry.credible(said) if c.features and c.features[0] == 1]
-            if whole:
+            clause = [stem(word) for word in content_words(question.anchor.cue.text)]
+            if whole := [c for c in inquiry.credible(said) if coverage(clause, stems(c.text)) == 1]:
                 return quoted(inquiry, whole)
         found = inquiry.occurrences(self._locator.locate(question.anchor.cue, inquiry.scope))
         if not found:

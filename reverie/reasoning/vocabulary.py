@@ -48,6 +48,18 @@ STOPWORDS = frozenset(
     )
 )
 
+# Words of questions where the answer often has others, or none ("what is it called", "what is wrong with it").
+LIGHT_WORDS = frozenset(
+    listed(
+        "need take call named come go get give make use find found happen start begin end cost stay live put "
+        "keep like want look become leave left try help turn set show stand held hold close open wrong "
+        "matter exactly called"
+    )
+)
+
+# What text on screen stands on.
+CARRIERS = frozenset(listed("sign screen slide banner label board poster caption title text notice signs captions"))
+
 COLOURS = frozenset(
     listed("black white grey gray red orange yellow green blue purple violet pink brown golden silver beige turquoise")
 )

@@ -8,11 +8,9 @@ runs it until it is interrupted. Gradio is told to fetch, count and share nothin
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import sys
-import warnings
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -45,7 +43,7 @@ def build(live: LiveSession) -> FastAPI:
     add_routes(app, live)
     page = live_page(live)
     page.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
-    return gr.mount_gradio_app(
+    gr.mount_gradio_app(
         app,
         page,
         path="/",
@@ -60,6 +58,7 @@ def build(live: LiveSession) -> FastAPI:
         theme=theme(),
         css_paths=[assets() / "page.css"],
     )
+    return app
 
 
 def serve(memory: Path, *, profile: str, runner: Runner, port: int) -> None:

@@ -118,7 +118,6 @@ class LiveSession:
         name = f"camera-{datetime.fromtimestamp(wall_ns // 1_000_000_000).astimezone():%Y-%m-%dT%H-%M-%S}"
         source = reverie.Push(
             name,
-            self._session.profile.source,
             has_video=has_video,
             has_audio=has_audio,
             wall_anchor_ns=wall_ns,
@@ -305,7 +304,7 @@ class LiveSession:
         current.events = tuple(events[-MAX_EVENTS_SHOWN:])
 
     def _reading(self, read: Callable[[], T]) -> T:
-        """The first reading opens memory and loads encoders: once, whoever comes first. Then they go on side by side."""
+        """The first reading opens memory and loads encoders, once; the others go on side by side."""
         if not self._opened:
             with self._first_reading:
                 result = read()

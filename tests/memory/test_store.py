@@ -1,0 +1,208 @@
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from reverie.errors import (
+    MemoryDamaged,
+    MemoryFull,
+    MemoryLocked,
+    MemoryStoreError,
+    MemoryTooNew,
+)
+from reverie.memory import Memory
+from reverie.memory.schema import MIGRATIONS, SCHEMA_VERSION, migrate
+from reverie.types import Query
+from tests.memory.reading import assert_whole, rows_of
+from tests.memory.worlds import BagOfWords, jpeg, make_stream, said, seen
+
+
+def open_memory(path, mode="w"):
+    return Memory.open(path, text_encoder=BagOfWords(), mode=mode)
+
+
+def test_there_is_one_writer_and_the_lock_goes_with_it(tmp_path):
+    first = open_memory(tmp_path)
+    with pytest.raises(MemoryLocked, match="another process") as raised:
+        open_memory(tmp_path)
+    assert raised.value.retryable
+    open_memory(tmp_path, "r").close()
+    first.close()
+    open_memory(tmp_path).close()
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    code = (
+        "import os, sys; from reverie.memory import Memory; from tests.memory.worlds import BagOfWords\n"
+        "memory = Memory.open(sys.argv[1], text_encoder=BagOfWords(), mode='w')\n"
+        "print('open', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "open\n"
+        with pytest.raises(MemoryLocked):
+            open_memory(tmp_path)
+    finally:
+        process.kill()
+        process.communicate()
+    open_memory(tmp_path).close()
+
+
+def test_there_must_be_a_memory_to_read(tmp_path):
+    with pytest.raises(MemoryStoreError, match="no memory at"):
+        open_memory(tmp_path / "nothing", "r")
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("mode", ["r", "w"])
+@pytest.mark.parametrize("damage", ["text", "half", "page", "foreign"])
+def test_a_damaged_file_is_named_and_left_alone(tmp_path, mode, damage):
+    with open_memory(tmp_path) as memory:
+        memory.write(make_stream(1, duration_s=60))
+    path = tmp_path / "memory.sqlite"
+    whole = path.read_bytes()
+    if damage == "text":
+        path.write_bytes(b"this is a letter, not a database\n" * 100)
+    elif damage == "half":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif damage == "page":
+        path.write_bytes(whole[:4096] + os.urandom(len(whole) - 8192) + whole[-4096:])
+    else:
+        path.unlink()
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE something (x)")
+        other.close()
+    before = path.read_bytes()
+    with pytest.raises(MemoryDamaged, match=r"memory\.sqlite"), open_memory(tmp_path, mode) as memory:
+        memory.search(Query(text="lantern"))
+        memory.rows(vectors=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("mode", ["r", "w"])
+def test_a_newer_schema_is_refused_and_left_alone(tmp_path, mode):
+    open_memory(tmp_path).close()
+    path = tmp_path / "memory.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(MemoryTooNew, match="upgrade reverie"):
+        open_memory(tmp_path, mode)
+    assert path.read_bytes() == before
+
+
+def test_a_reader_does_not_upgrade_an_older_memory(tmp_path):
+    open_memory(tmp_path).close()
+    with sqlite3.connect(tmp_path / "memory.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    with pytest.raises(MemoryStoreError, match="open it once for writing"):
+        open_memory(tmp_path, "r")
+
+
+def test_migrations_run_in_order_once_and_together(tmp_path):
+    connection = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)
+    assert migrate(connection) == 1
+
+    def add_column(db):
+        db.execute("ALTER TABLE stream ADD COLUMN place TEXT")
+
+    def fail(db):
+        db.execute("CREATE TABLE half (x)")
+        raise RuntimeError("power")
+
+    with pytest.raises(RuntimeError):
+        migrate(connection, (*MIGRATIONS, add_column, fail))
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert "place" not in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
+    assert migrate(connection, (*MIGRATIONS, add_column)) == 1
+    assert migrate(connection, (*MIGRATIONS, add_column)) == 0
+    assert "place" in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
+    connection.close()
+
+
+def test_the_database_is_made_as_promised(tmp_path):
+    with open_memory(tmp_path) as memory:
+        writer = memory._store.writer
+        values = {
+            name: writer.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("journal_mode", "auto_vacuum", "synchronous", "secure_delete", "foreign_keys")
+        }
+    assert values == {"journal_mode": "wal", "auto_vacuum": 2, "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+
+
+def test_an_unfinished_creation_is_begun_again(tmp_path):
+    (tmp_path / "memory.sqlite").touch()
+    with open_memory(tmp_path) as memory:
+        assert memory.write([said("hello", 1, 2)]).committed == 1
+
+
+def test_pictures_of_uncommitted_rows_are_removed_by_the_next_writer(tmp_path):
+    with open_memory(tmp_path) as memory:
+        memory.write([seen("cat", 0, picture=1)])
+        orphan = memory._store.pictures.write([("ab" + "0" * 30, jpeg(2))])
+    assert orphan
+    (tmp_path / "pictures" / "ab" / "half.part").write_bytes(b"x")
+    open_memory(tmp_path, "r").close()
+    assert len(list((tmp_path / "pictures").glob("*/*"))) == 3
+    open_memory(tmp_path).close()
+    assert len(list((tmp_path / "pictures").glob("*/*"))) == 1
+
+
+def test_full_database_pauses_writing_and_nothing_else(tmp_path):
+    with open_memory(tmp_path / "m") as memory, open_memory(tmp_path / "whole") as whole:
+        items = make_stream(4, duration_s=300)
+        memory.write(items[:60])
+        (pages,) = memory._store.writer.execute("PRAGMA page_count").fetchone()
+        memory._store.writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(MemoryFull, match="no space left") as raised:
+            memory.write(items[60:])
+        assert raised.value.retryable
+        assert len(memory.timeline()) > 0  # reading goes on
+        memory.search(Query(text="lantern"))
+        named = {row for row in (tmp_path / "m" / "pictures").glob("*/*.jpg")}
+        assert len(named) == memory.stats().pictures  # what the failed write brought is gone
+        memory._store.writer.execute("PRAGMA max_page_count = 100000000")
+        memory.write(items[60:])
+        whole.write(items)
+    assert rows_of(tmp_path / "m") == rows_of(tmp_path / "whole")
+    assert_whole(tmp_path / "m")
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 1.5 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = shutil.which("mount")
+    if command is None or os.geteuid() != 0:
+        pytest.skip("mounting a small file system needs root and mount")
+    mounted = subprocess.run([command, "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_full_disk_pauses_writing_until_there_is_space(small_disk):
+    ballast = small_disk / "ballast"
+    with open_memory(small_disk / "m") as memory:
+        memory.write(make_stream(1, stream_id="first", duration_s=60))
+        ballast.write_bytes(b"\0" * 600_000)
+        with pytest.raises(MemoryFull):
+            for index in range(200):
+                memory.write(make_stream(index, stream_id=f"more {index}", duration_s=60))
+        watched = len(memory.streams())
+        assert memory.search(Query(text="lantern", k=3))
+        with open_memory(small_disk / "m", "r") as reader:
+            assert len(reader.streams()) == watched
+        ballast.unlink()
+        assert memory.write(make_stream(index, stream_id=f"more {index}", duration_s=60)).committed > 0
+        assert len(memory.streams()) == watched + 1
+    assert_whole(small_disk / "m")
