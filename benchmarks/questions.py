@@ -113,7 +113,7 @@ class Answerable:
 
     def where(self) -> Iterator[Draft]:
         for fact in self._words.shuffled(self._truth.of("seen")):
-            if fact.position and len(self._truth.showing(fact.names[0])) == 1:
+            if fact.position and {other.position for other in self._truth.showing(fact.names[0])} == {fact.position}:
                 other = "right" if fact.position == "left" else "left"
                 yield self._seen(
                     fact, kind="where", keywords=((fact.position,),), rivals=(other,),

@@ -169,7 +169,7 @@ def _tells_time_in(text: str, spans_s: Sequence[SpanS]) -> bool:
 
 
 def _first_place(text: str, names: Iterable[str]) -> int | None:
-    """Where in the text one of the names first begins a word; names of digits are not looked for in time stamps."""
+    """Where in the text one of the names first stands, as a word or its plural; digits not in time stamps."""
     places = []
     for name in names:
         wanted = _words(name).strip()
@@ -177,7 +177,7 @@ def _first_place(text: str, names: Iterable[str]) -> int | None:
         # a time stamp keeps its length, so that places in the two texts can be compared
         where = _STAMP.sub(lambda match: "_" * len(match[0]), text) if numeric else text
         letters = re.escape(wanted).replace(r"\ ", " *")  # text recognition loses spaces
-        pattern = rf"(?<![0-9]){letters}(?![0-9])" if numeric else rf"(?<![a-z]){letters}"
+        pattern = rf"(?<![0-9]){letters}(?![0-9])" if numeric else rf"(?<![a-z]){letters}(?:s|es|ed|ing)?(?![a-z])"
         match = re.search(pattern, _words(where))
         if match:
             places.append(match.start())

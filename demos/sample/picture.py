@@ -74,7 +74,7 @@ class Painter:
 
 
 class PhotoView:
-    """A photograph panned across the screen, or a card where its subject would not fit a wide screen."""
+    """A photograph panned across the screen, or a card where its subject or text would not fit a wide screen."""
 
     def __init__(self, scene: Scene) -> None:
         asset = CATALOGUE[scene.asset_id]
@@ -83,7 +83,8 @@ class PhotoView:
         self._focus = asset.focus
         x0, y0, x1, y1 = asset.focus
         height, width = self._picture.shape[:2]
-        self._card = KEPT * max((x1 - x0) * width, (y1 - y0) * height * 16 / 9) > 1.001 * _widest(self._picture)
+        subject_px = max((x1 - x0) * width, (y1 - y0) * height * 16 / 9)
+        self._card = bool(asset.written) or KEPT * subject_px > 1.001 * _widest(self._picture)
         if self._card:
             self._ground = _blurred(self._picture)
             scale = 0.84 * min(HEIGHT_PX / height, WIDTH_PX / width)

@@ -145,18 +145,22 @@ def _moving_scenes(rng: np.random.Generator, duration_s: float) -> Iterator[Scen
     photos = [asset for asset in PHOTOS if asset.asset_id not in (visitor, *pair) and alike not in asset.also]
     clips = [asset for asset in CLIPS if alike not in asset.also]
     deck: list[str | Asset] = []
-    last_photos = iter([photos[i] for i in rng.permutation(len(photos))])
-    at_s = 0.0
+    at_s, before = 0.0, ""
     while duration_s - at_s > 16:
         if not deck:
             deck = _deal(rng, photos, clips)
         card = deck.pop()
+        if isinstance(card, Asset) and card.asset_id == before:  # twice running would be one scene to a viewer
+            deck.insert(0, card)
+            card = deck.pop()
+        before = card.asset_id if isinstance(card, Asset) else ""
         length_s = _length_s(rng, card)
         end_s = on_frame(at_s + length_s)
         dissolve_s = DISSOLVE_S if at_s > 0 and rng.random() < 0.25 else 0.0
         yield _scene(rng, card, at_s, end_s, dissolve_s, visitor, pair)
         at_s = end_s
-    yield _scene(rng, next(last_photos), at_s, duration_s, 0.0, visitor, pair)
+    others = [asset for asset in photos if asset.asset_id != before]
+    yield _scene(rng, others[rng.integers(len(others))], at_s, duration_s, 0.0, visitor, pair)
 
 
 def _pick_pair(rng: np.random.Generator, visitor: str) -> tuple[str, str]:
@@ -166,12 +170,15 @@ def _pick_pair(rng: np.random.Generator, visitor: str) -> tuple[str, str]:
 
 
 def _deal(rng: np.random.Generator, photos: list[Asset], clips: list[Asset]) -> list[str | Asset]:
-    """About two minutes of scenes, shuffled: the clips, two stages with visits, one with a pair, photographs."""
-    chosen: list[str | Asset] = [photos[i] for i in rng.permutation(len(photos))[:7]]
+    """About two minutes of scenes, to be taken from the end: photographs, the clips, two stages with visits, a pair.
+
+    The first two are what a stream of two minutes may have no time for: photographs only.
+    """
+    chosen: list[str | Asset] = [photos[i] for i in rng.permutation(len(photos))[:6]]
     if rng.random() < 0.5:
-        chosen[-1] = chosen[0]  # one picture comes back
-    chosen += ["visit", "visit", "pair", *clips]
-    return [chosen[i] for i in rng.permutation(len(chosen))]
+        chosen[-1] = chosen[-2]  # one picture comes back
+    rest = [*chosen[2:], "visit", "visit", "pair", *clips]
+    return [*chosen[:2], *(rest[i] for i in rng.permutation(len(rest)))]
 
 
 def _length_s(rng: np.random.Generator, card: str | Asset) -> float:

@@ -18,7 +18,7 @@ from reverie.memory.events import summarise
 from reverie.memory.index import Index, PassageTable
 from reverie.memory.passages import Passages, relative_path
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats
-from reverie.memory.rows import as_label, label_rows, unpack_boxes, unpack_labels, unpack_words
+from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words
 from reverie.memory.schema import MODALITIES, MODALITY_CODES, SCHEMA_VERSION, TEXT_MODALITIES
 from reverie.memory.store import DATABASE
 from reverie.memory.vectors import dequantise
@@ -107,10 +107,7 @@ class Browse:
             events.append(
                 Event(
                     event_id=row, stream_id=name, span=TimeSpan(start_ns=start, end_ns=end), text=text,
-                    labels=tuple(
-                        as_label(self._passages.label_key(int(label["label"])), float(label["score"]))
-                        for label in label_rows(labels)
-                    ),
+                    labels=self._passages.named(label_rows(labels).tolist()),
                     thumbnail=relative_path(picture), open=bool(is_open),
                 )
             )  # fmt: skip

@@ -64,8 +64,8 @@ def _common_labels(
     """Mean score over the moments for classes and colours, best score for tracked things."""
     sums: defaultdict[int, float] = defaultdict(float)
     for packed, _, _, _ in moments:
-        for row in label_rows(packed):
-            sums[int(row["label"])] += float(row["score"])
+        for label, score in label_rows(packed).tolist():
+            sums[label] += score
     scores = {label: total / len(moments) for label, total in sums.items()} | dict(things)
     marks = ",".join("?" * len(scores))
     colours = {

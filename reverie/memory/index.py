@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
-from reverie.memory.rows import label_rows
+from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.vectors import GrowingArray, cosines
 from reverie.types import Modality, ns
@@ -66,11 +66,11 @@ class PassageTable:
         ):
             column.extend(values)
         self.text_hashes.extend([crc32(text.encode()) for text in columns[5]])
-        for number, packed in enumerate(columns[6], start=first):
-            labels = label_rows(packed)
-            self.label_row.extend(np.full(len(labels), number))
-            self.label_id.extend(labels["label"].astype(np.int64))
-            self.label_score.extend(labels["score"].astype(np.float32))
+        labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
+        counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
+        self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
+        self.label_id.extend(labels["label"].astype(np.int64))
+        self.label_score.extend(labels["score"].astype(np.float32))
         self._extend_vectors(first, columns[7], columns[8], columns[9])
         self._order = self._rank = None
 
@@ -156,8 +156,9 @@ class Index:
     def _read_page(self) -> int:
         rows = self._db.execute(
             "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
-            "FROM observation o LEFT JOIN vector v ON v.observation = o.id WHERE o.id > ? ORDER BY o.id LIMIT ?",
-            (self._last_id, _PAGE_ROWS),
+            "FROM observation o LEFT JOIN vector v ON v.observation = o.id "
+            "WHERE o.id > ? AND o.modality != ? ORDER BY o.id LIMIT ?",
+            (self._last_id, MODALITY_CODES[Modality.OBJECTS], _PAGE_ROWS),
         ).fetchall()
         text_codes = {MODALITY_CODES[modality] for modality in TEXT_MODALITIES}
         choices: tuple[tuple[PassageTable, Callable[[int], bool]], ...] = (

@@ -22,6 +22,10 @@ from dataclasses import dataclass
 from math import log
 from typing import Literal
 
+import numpy as np
+from jaxtyping import Float32, Int64
+from numpy import ndarray
+
 Table = Literal["observation_text", "label_text"]
 _COLUMN = {"observation_text": "text", "label_text": "name"}
 _K1_PLUS_1 = 2.2  # FTS5's bm25() has k1 = 1.2
@@ -38,15 +42,16 @@ _SKIPPED = frozenset(_FUNCTION_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LexicalMatch:
-    """One row that shares words with the query.
+class LexicalMatches:
+    """The N texts that share words with the query, by row id in no order.
 
-    `bm25` is its BM25 as a share of the most that the query could get, in [0, 1); `coverage` is the share
-    of the query's term weight (inverse document frequency) that its words cover, in [0, 1].
+    `bm25` is their BM25 as a share of the most that the query could get, in [0, 1]; `coverage` is the
+    share of the query's term weight (inverse document frequency) that their words cover, in [0, 1].
     """
 
-    bm25: float
-    coverage: float
+    ids: Int64[ndarray, "n"]
+    bm25: Float32[ndarray, "n"]
+    coverage: Float32[ndarray, "n"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,26 +93,32 @@ def weigh(connection: sqlite3.Connection, text: str, common_share: float) -> Lex
     return LexicalQuery(weights=weights, texts_with=found, num_texts=num_texts)
 
 
-def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, LexicalMatch]:
-    """Every observation whose text holds a term, by id."""
+def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> LexicalMatches:
+    """Every observation whose text holds a term."""
     present = [term for term in query.weights if query.texts_with[term]]
-    if not present:
-        return {}
-    coverage = _coverage(query, query.texts_with)
+    rows = []
+    if present:
+        rows = connection.execute(
+            "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ? ORDER BY rowid",
+            (match_expression(present),),
+        ).fetchall()
+    found = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    ids = found[:, 0].astype(np.int64)
     best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, len(query.texts_with[term])) for term in query.weights)
-    rows = connection.execute(
-        "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ?",
-        (match_expression(present),),
-    ).fetchall()
-    return {
-        row: LexicalMatch(bm25=min(1.0, max(0.0, -score / best)), coverage=min(1.0, coverage.get(row, 0.0)))
-        for row, score in rows
-    }
+    coverage = np.zeros(len(ids), dtype=np.float32)
+    for term in present:
+        coverage[np.searchsorted(ids, np.array(query.texts_with[term]))] += query.weights[term] / query.total
+    bm25 = np.clip(-found[:, 1] / (best or 1.0), 0.0, 1.0).astype(np.float32)
+    return LexicalMatches(ids=ids, bm25=bm25, coverage=np.minimum(coverage, 1.0))
 
 
 def search_labels(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, float]:
     """Coverage of every label whose name holds a term, by label id: "cat" finds "tabby cat"."""
-    return _coverage(query, {term: _rows_with(connection, "label_text", term) for term in query.weights})
+    covered: dict[int, float] = {}
+    for term, weight in query.weights.items():
+        for row in _rows_with(connection, "label_text", term):
+            covered[row] = covered.get(row, 0.0) + weight / query.total
+    return covered
 
 
 def add(connection: sqlite3.Connection, table: Table, row: int, text: str) -> None:
@@ -129,14 +140,6 @@ def purge(connection: sqlite3.Connection) -> None:
 def _rows_with(connection: sqlite3.Connection, table: Table, term: str) -> list[int]:
     expression = match_expression([term])
     return [row for (row,) in connection.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH ?", (expression,))]
-
-
-def _coverage(query: LexicalQuery, rows_with: Mapping[str, Sequence[int]]) -> dict[int, float]:
-    covered: dict[int, float] = {}
-    for term, weight in query.weights.items():
-        for row in rows_with[term]:
-            covered[row] = covered.get(row, 0.0) + weight / query.total
-    return covered
 
 
 def _fts5_idf(num_texts: int, num_with: int) -> float:

@@ -304,6 +304,7 @@ class Memory:
         with self._read_lock, self._store.errors():
             if self._closed:
                 raise MemoryStoreError(f"the memory at {self.root} is closed: open it again")
+            self._search.passages.begin()
             yield
 
     @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -31,6 +32,13 @@ class Passages:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._names: dict[int, LabelKey] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """A new call: drop what was remembered of streams, events and key frames during the last one."""
+        self._streams: dict[int, str] = {}
+        self._events: dict[int, EventRow | None] = {}
+        self._kept: dict[int, list[tuple[int, str]]] = {}
 
     def stream_rows(self, stream_ids: Sequence[str]) -> tuple[int, ...] | None:
         """Numbers of the named streams, None for all. A name that is not known is no stream."""
@@ -41,45 +49,57 @@ class Passages:
         return tuple(row for (row,) in rows.fetchall())
 
     def stream_name(self, row: int) -> str:
-        (name,) = self._db.execute("SELECT name FROM stream WHERE id = ?", (row,)).fetchone() or ("",)
-        return str(name)
+        if row not in self._streams:
+            self._streams = dict(self._db.execute("SELECT id, name FROM stream").fetchall())
+        return self._streams.get(row, "")
 
     def modality(self, code: int) -> Modality:
         return MODALITIES[code]
 
-    def label_key(self, row: int) -> LabelKey:
+    def label_key(self, row: int) -> LabelKey | None:
+        """Name and kind; None for a label that has just been forgotten."""
         if row not in self._names:
             self._names = {
                 number: (name, kind) for number, name, kind in self._db.execute("SELECT id, name, kind FROM label")
             }
-        return self._names[row]
+        return self._names.get(row)
 
     def forget_names(self) -> None:
         self._names = {}
 
     def event_at(self, stream: int, pts_ns: int) -> EventRow | None:
         """The event that covers a time; an open one covers all that comes after its start."""
-        found = self._db.execute(
+        seen = self._events.get(stream)
+        if seen is not None and seen[1] <= pts_ns < seen[2]:
+            return seen
+        found: EventRow | None = self._db.execute(
             "SELECT id, start_ns, CASE WHEN open THEN ? ELSE end_ns END FROM event "
             "WHERE stream = ? AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1",
             (_FAR_NS, stream, pts_ns),
         ).fetchone()
-        return found if found and pts_ns < found[2] else None
+        self._events[stream] = found if found and pts_ns < found[2] else None
+        return self._events[stream]
 
     def picture_at(self, stream: int, pts_ns: int) -> str | None:
         """The key frame that shows best what was seen at a time: the last one kept before it in its event."""
         event = self.event_at(stream, pts_ns)
         if event is None:
             return None
-        row = self._db.execute(
-            "SELECT picture FROM observation WHERE stream = ?1 "
-            "AND picture IS NOT NULL AND start_ns >= ?2 AND start_ns < ?3 "
-            "ORDER BY start_ns > ?4, abs(start_ns - ?4) LIMIT 1",
-            (stream, event[1], event[2], pts_ns),
-        ).fetchone()
-        if row is None:
-            row = self._db.execute("SELECT picture FROM event WHERE id = ?", (event[0],)).fetchone()
-        return relative_path(row[0] or shown_before(self._db, stream, event[1]))
+        if event[0] not in self._kept:
+            self._kept[event[0]] = self._pictures_of(stream, event)
+        kept = self._kept[event[0]]
+        place = bisect_right(kept, (pts_ns, "~")) - 1  # "~" sorts after every name
+        return relative_path(kept[max(place, 0)][1]) if kept else None
+
+    def _pictures_of(self, stream: int, event: EventRow) -> list[tuple[int, str]]:
+        """(start_ns, name) of an event's key frames in order; with none of its own, of what stood before."""
+        own: list[tuple[int, str]] = self._db.execute(
+            "SELECT start_ns, picture FROM observation WHERE stream = ? AND picture IS NOT NULL AND start_ns >= ? "
+            "AND start_ns < ? ORDER BY start_ns, picture",
+            (stream, event[1], event[2]),
+        ).fetchall()
+        before = None if own else shown_before(self._db, stream, event[1])
+        return own or ([(event[1], before)] if before else [])
 
     # --- hits ---------------------------------------------------------------------------------
 
@@ -189,10 +209,15 @@ class Passages:
         count = 0
         for part in packed:
             count += 1
-            for row in label_rows(part):
-                sums[int(row["label"])] += float(row["score"])
+            for label, score in label_rows(part).tolist():
+                sums[label] += score
         ranked = sorted(sums, key=lambda label: (-sums[label], label))[:_MAX_LABELS]
-        return tuple(as_label(self.label_key(label), sums[label] / count) for label in ranked)
+        return self.named((label, sums[label] / count) for label in ranked)
+
+    def named(self, scores: Iterable[tuple[int, float]]) -> tuple[Label, ...]:
+        """Labels for (label id, score), in order."""
+        keys = [(self.label_key(label), score) for label, score in scores]
+        return tuple(as_label(key, score) for key, score in keys if key is not None)
 
     def in_time_order(self, hits: Iterable[Hit]) -> list[Hit]:
         """By wall clock where it is known, else by media time; then by stream and sense."""

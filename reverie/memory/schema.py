@@ -11,8 +11,9 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
 
-`PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose
-file it is. A migration is never edited once released: a new one is appended.
+`PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
+is. Numbers are never used twice, so a cache cannot mistake one row for another. A migration is never
+edited once released: a new one is appended.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ CREATE TABLE memory (
 INSERT INTO memory VALUES (0);
 
 CREATE TABLE stream (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL UNIQUE,
     uri TEXT NOT NULL,
     live INTEGER NOT NULL,
@@ -64,7 +65,7 @@ CREATE TABLE stream (
 ) STRICT;
 
 CREATE TABLE observation (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- commit order; never used twice
+    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- commit order
     stream INTEGER NOT NULL REFERENCES stream,
     modality INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -98,7 +99,7 @@ CREATE TABLE vector (
 ) STRICT;
 
 CREATE TABLE label (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     name TEXT NOT NULL,
     kind TEXT NOT NULL,                    -- class, colour, sound, object
     UNIQUE (name, kind)
@@ -113,7 +114,7 @@ CREATE TABLE label_vector (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE event (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     stream INTEGER NOT NULL REFERENCES stream,
     start_ns INTEGER NOT NULL,
     end_ns INTEGER NOT NULL,               -- of an open event: where it had come to when it was written

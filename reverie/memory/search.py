@@ -147,16 +147,17 @@ class Search:
         dense = table.dense(vectors)
         bm25, coverage = np.zeros(len(table), dtype=np.float32), np.zeros(len(table), dtype=np.float32)
         matches = lexical.search_texts(self._db, words)
-        rows = np.searchsorted(table.ids.rows, np.fromiter(matches, dtype=np.int64, count=len(matches)))
-        for row, match in zip(rows.tolist(), matches.values(), strict=True):
-            if row < len(table):  # a row committed after the refresh waits for the next search
-                bm25[row], coverage[row] = match.bm25, match.coverage
+        known = np.isin(matches.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
+        rows = np.searchsorted(table.ids.rows, matches.ids[known])
+        bm25[rows], coverage[rows] = matches.bm25[known], matches.coverage[known]
         score = config.text_dense_weight * _ramp(dense, config.text_cosine_range) + config.text_lexical_weight * bm25
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         taken: set[int] = set()
         num_found = 0
-        for row in _best(np.where(keep, score, 0.0), 4 * query.k):
-            if row not in taken and num_found < query.k:
+        for row in _best(np.where(keep, score, 0.0)):
+            if num_found == query.k:
+                return
+            if row not in taken:
                 first, last = self._block(table, row)
                 members = table.order[first : last + 1]
                 taken.update(members.tolist())
@@ -208,7 +209,7 @@ class Search:
         score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
         num_found = 0
-        for row in _best(score, None):
+        for row in _best(score):
             if num_found == query.k:
                 return
             if not taken[row]:
@@ -328,12 +329,18 @@ def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:
     return np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0).astype(np.float32)
 
 
-def _best(scores: Scores, limit: int | None) -> list[int]:
-    """Row numbers by descending positive score, equal ones by row."""
-    positive = np.flatnonzero(scores > 0)
-    if limit is not None and len(positive) > limit:
-        positive = positive[np.argpartition(-scores[positive], limit - 1)[:limit]]
-    return [int(row) for row in positive[np.lexsort((positive, -scores[positive]))]]
+def _best(scores: Scores) -> Iterator[int]:
+    """Row numbers by descending positive score, equal ones by row; sorted only as far as they are asked for."""
+    rest = np.flatnonzero(scores > 0)
+    size = 256
+    while len(rest):
+        if size < len(rest):
+            least = np.partition(scores[rest], len(rest) - size)[len(rest) - size]
+            chosen, rest = rest[scores[rest] >= least], rest[scores[rest] < least]
+        else:
+            chosen, rest = rest, rest[:0]
+        yield from chosen[np.lexsort((chosen, -scores[chosen]))].tolist()
+        size *= 8
 
 
 def _is_beside(table: PassageTable, place: int, row: int) -> bool:

@@ -235,7 +235,8 @@ class Segmenter:
         return "change" if surprise > self._threshold(pts_ns) else None
 
     def _threshold(self, pts_ns: int) -> float:
-        recent = [value for seen_ns, value in self._window if seen_ns >= pts_ns - ns(self._config.window_s)]
+        since_ns = pts_ns - ns(self._config.window_s)
+        recent = [value for seen_ns, value in self._window if seen_ns >= since_ns]
         if not recent:
             return self._config.surprise_floor
         values = np.array(recent)

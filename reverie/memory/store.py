@@ -153,7 +153,7 @@ class Store:
             if verdict != "ok":
                 raise MemoryDamaged(_damaged_message(self.path, verdict))
         migrate(connection)
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        self.reclaim()  # what an erasure that was cut short left in the log
 
     def _inspect(self) -> int:
         """The schema version of the file, found without changing a byte of it."""

@@ -25,6 +25,7 @@ from reverie.types import NS_PER_S, AudioChunk, Gap, TimeSpan, ns
 
 _ZERO_CROSSINGS = 16
 _KAISER_BETA = 8.0  # about 80 dB of stop band
+_MIN_OUT = 2_000  # fewer outputs wait: decoders give 20 ms at a time, and one call costs more than its work
 _PASSBAND = 0.94  # of the lower Nyquist frequency
 
 
@@ -69,7 +70,8 @@ class Resampler:
         if self._up == self._down:
             return samples
         state.tail = np.concatenate((state.tail, samples))
-        return self._put_out(((state.num_in - self._reach) * self._up - 1) // self._down + 1)
+        ready = ((state.num_in - self._reach) * self._up - 1) // self._down + 1
+        return self._put_out(ready) if ready - state.num_out >= _MIN_OUT else np.zeros(0, np.float32)
 
     def flush(self) -> Float32[ndarray, "t2"]:
         """The last samples, as if silence followed. Only a new resampler may go on from here."""
@@ -200,7 +202,9 @@ class SoundChunker:
     def _cut(self, samples: Float32[ndarray, "t"]) -> list[AudioChunk | Gap]:
         assert self._segment is not None
         assert self._resampler is not None
-        self._segment.waiting = np.concatenate((self._segment.waiting, self._resampler.feed(samples)))
+        resampled = self._resampler.feed(samples)
+        if resampled.size:
+            self._segment.waiting = np.concatenate((self._segment.waiting, resampled))
         num_in, rate_hz = self._resampler.state.num_in, self._segment.rate_hz
         self.end_ns = self._segment.start_ns + num_in * NS_PER_S // rate_hz
         return self._cut_chunks(self._chunk_len)

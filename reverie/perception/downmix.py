@@ -7,6 +7,7 @@ are averaged.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,15 +23,22 @@ _OTHER_WEIGHT = 0.5
 
 def to_mono(frame: AudioFrame) -> Float32[ndarray, "t"]:
     """(T,) float32 in [-1, 1]."""
-    raw = frame.to_ndarray()
-    num_channels = len(frame.layout.channels)
-    channels = raw if frame.format.is_planar else raw.reshape(-1, num_channels).T
-    weights = np.array([_WEIGHTS.get(channel.name, _OTHER_WEIGHT) for channel in frame.layout.channels], np.float32)
-    if num_channels <= 2 or not weights.any():
-        weights = np.ones(num_channels, np.float32)
-    mono = (weights / weights.sum()) @ _as_float(channels)
-    # damaged sound decodes to anything
-    return np.asarray(np.clip(np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0), -1.0, 1.0), np.float32)
+    weights = _weights(tuple(channel.name for channel in frame.layout.channels))
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, len(weights)).T
+    mono = weights @ _as_float(samples)
+    if not np.isfinite(mono.sum()):  # damaged sound decodes to anything
+        mono = np.nan_to_num(mono, nan=0.0, posinf=1.0, neginf=-1.0)
+    return np.asarray(np.clip(mono, -1.0, 1.0), np.float32)
+
+
+@lru_cache(maxsize=64)
+def _weights(channels: tuple[str, ...]) -> Float32[ndarray, "c"]:
+    weights = np.array([_WEIGHTS.get(channel, _OTHER_WEIGHT) for channel in channels], np.float32)
+    if len(channels) <= 2 or not weights.any():
+        weights = np.ones(len(channels), np.float32)
+    return np.asarray(weights / weights.sum(), np.float32)
 
 
 def _as_float(samples: ndarray) -> Float32[ndarray, "c t"]:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from reverie.clock import Clock, SystemClock
+from reverie.errors import SourceError
 from reverie.perception.addresses import check_address, scheme, shown
 from reverie.perception.decoding import ContainerReader, Decoded, Fault, Picture, Position, Sound
 from reverie.perception.intake import Intake
@@ -72,7 +73,7 @@ class FileSource:
 
     def open(self) -> StreamStart:
         """Probe, and raise SourceError if it cannot be watched."""
-        pictures = None if scheme(self.uri) else find_pictures(Path(self.uri))
+        pictures = None if scheme(self.uri) else self._find_pictures()
         start = self._open_pictures(pictures) if pictures else self._open_media()
         tracks = [name for name, there in (("video", start.has_video), ("audio", start.has_audio)) if there]
         self._intake = Intake(self.stream_id, self._config, self.counters, tracks, ns(self._config.max_skew_s))
@@ -141,6 +142,12 @@ class FileSource:
         end_ns, declared_ns = self._intake.end_ns, self._declared_end_ns
         if declared_ns is not None and declared_ns - end_ns > _CUT_OFF_NS:
             self._intake.gap(TimeSpan(start_ns=end_ns, end_ns=declared_ns), "the file is cut off or damaged here")
+
+    def _find_pictures(self) -> list[Path] | None:
+        try:
+            return find_pictures(Path(self.uri))
+        except OSError as error:
+            raise SourceError(self.uri, f"it cannot be read ({error.strerror}); check its permissions") from error
 
     def _open_pictures(self, paths: list[Path]) -> StreamStart:
         reader = PictureReader(paths, self._config.pictures_fps, self._config.max_pixels)

@@ -108,6 +108,14 @@ def models_markdown() -> str:
             "|---|---|---|",
             *(f"| {file.name} | {file.size_bytes} | `{file.sha256}` |" for file in model.files),
         ]
+    lines += [
+        "",
+        "## Derived data in the package",
+        "",
+        "`reverie/perception/data/imagenet_classes.safetensors`: names and MiniLM vectors of ImageNet's 1000 classes,",
+        "made by `make_imagenet_classes.py` beside it from the WordNet lemmas and definitions (WordNet 3.0 licence,",
+        "Princeton University) that timm (Apache-2.0) carries.",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -83,7 +83,7 @@ class PpOcr:
         self._engine(np.full((64, 320, 3), 255, np.uint8))  # models load on the first call
 
     def read(self, image: Rgb) -> tuple[Line, ...]:
-        """The readable lines in a picture: at least two letters or digits, scored at least `min_score`."""
+        """The readable lines in a picture (see `is_readable`)."""
         if self._engine is None:
             self.load()
         found = self._engine(np.ascontiguousarray(image[:, :, ::-1]))  # it takes BGR, as OpenCV gives
@@ -92,7 +92,7 @@ class PpOcr:
         height, width = image.shape[:2]
         lines = []
         for corners, text, score in zip(found.boxes, found.txts, found.scores, strict=True):
-            if score < self._config.min_score or not is_readable(text):
+            if not is_readable(text, float(score), self._config.min_score):
                 continue
             (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
             area = Area(
@@ -105,7 +105,11 @@ class PpOcr:
         return tuple(lines)
 
 
-def is_readable(text: str) -> bool:
-    """Two letters or digits at least, and mostly those: what textures are read as is neither."""
+def is_readable(text: str, score: float, min_score: float) -> bool:
+    """Two letters or digits at least, and mostly those, with a score that short texts need more of.
+
+    What textures are read as is short, odd or uncertain: 0.9 is asked of two letters, 0.8 of four.
+    """
     significant = sum(character.isalnum() for character in text)
-    return significant >= 2 and significant >= 0.5 * len(text.replace(" ", ""))
+    mostly = significant >= 0.5 * len(text.replace(" ", ""))
+    return significant >= 2 and mostly and score >= max(min_score, 1 - 0.05 * significant)

@@ -105,7 +105,8 @@ def block_change(before: UInt8[ndarray, "h w 3"], after: UInt8[ndarray, "h w 3"]
 
     Colour counts as well as brightness: a traffic light turns from red to green at nearly equal luma.
     """
-    change = cv2.absdiff(before, after).max(axis=2)
+    red, green, blue = cv2.split(cv2.absdiff(before, after))
+    change = cv2.max(cv2.max(red, green), blue)
     # float first: averaging in uint8 would round small blocks away
     return _blocks(change.astype(np.float32))
 

@@ -78,7 +78,8 @@ def text_map(image: Rgb) -> TextMap:
     """Look for text-like areas; about 2 ms."""
     small = grey(image, _LONG_SIDE_PX)
     strokes = _strokes(small)
-    half = cv2.resize(small, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    half_size = (max(1, small.shape[1] // 2), max(1, small.shape[0] // 2))
+    half = cv2.resize(small, half_size, interpolation=cv2.INTER_AREA)
     areas = list(_areas(strokes))
     areas += [area for area in _areas(_strokes(half)) if all(area.shared(known) < 0.5 for known in areas)]
     return TextMap(strokes=strokes, areas=tuple(areas))
@@ -125,7 +126,7 @@ def _lines(ink: UInt8[ndarray, "h w"], strength: Int16[ndarray, "h w"]) -> list[
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8, ltype=cv2.CV_16U)
     wide, high, size = (stats[:, column] for column in (cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT, cv2.CC_STAT_AREA))
     shaped = (high >= _MIN_HEIGHT_PX) & (wide >= np.maximum(_MIN_WIDTH_PX, _MIN_ASPECT * high))
-    shaped &= (high <= height / 3) & (size >= 0.5 * wide * high)
+    shaped &= (high <= height / 3) & (size >= 0.45 * wide * high)
     shaped[0] = False  # the ground
     largest = sorted(np.flatnonzero(shaped).tolist(), key=lambda index: -int(size[index]))[:_MAX_LINES]
     found = []
@@ -144,4 +145,4 @@ def _looks_written(ink: UInt8[ndarray, "h w"], strength: Int16[ndarray, "h w"]) 
         return False
     middle = ink[height // 4 : max(height // 4 + 1, 3 * height // 4)].astype(np.int8)
     strokes_per_row = float(np.abs(np.diff(middle, axis=1)).sum(axis=1).mean()) / 2
-    return bool(0.5 <= strokes_per_row / (width / height) <= 4.0)
+    return bool(0.5 <= strokes_per_row / (width / height) <= 5.0)

@@ -26,7 +26,9 @@ def to_rgb(frame: VideoFrame, max_side_px: int) -> UInt8[ndarray, "h w 3"]:
     """(H, W, 3) uint8 RGB, C-contiguous."""
     width, height = fit(frame.width, frame.height, max_side_px)
     interpolation = "AREA" if (width, height) != (frame.width, frame.height) else "BILINEAR"
-    image = frame.reformat(width=width, height=height, format="rgb24", interpolation=interpolation).to_ndarray()
+    # one thread: swscale would start as many as there are cores for every single picture
+    scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation=interpolation, threads=1)
+    image = scaled.to_ndarray()
     return turned(image, turn_of(frame))
 
 

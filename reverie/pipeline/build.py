@@ -131,7 +131,7 @@ def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) 
     ]
     edges: list[Edge] = []
     owners: dict[str, str | None] = {}
-    for name, port, make in _stages(profile):
+    for name, port, make in perception_stages(profile):
         stage = make()
         nodes.append(
             Node(
@@ -164,7 +164,7 @@ def _sense_edge(plan: SourcePlan, port: Port, stage: str, profile: Profile) -> E
     return Edge(sender=plan.node_name, port=port, receiver=stage, capacity=capacity, policy=policy)
 
 
-def _stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, Any]]]]:
+def perception_stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, Any]]]]:
     """The senses that the profile has: name, what they take, and how to make them."""
     stages: list[tuple[str, Port, Callable[[], Stage[Any, Any]]]] = [
         ("vision", Port.VIDEO, partial(VisionStage, picture_encoder(profile), profile.vision))

@@ -179,8 +179,12 @@ class SourceHost:
             self._source.push(item)  # type: ignore[attr-defined]  # only wired to sources that have it
 
     def finish(self) -> None:
-        """End the stream at the next step."""
-        self._finishing = True
+        """End the stream where it stands; what was pushed before is still sent."""
+        end = getattr(self._source, "end", None)
+        if end is None:
+            self._finishing = True
+        else:
+            end()
 
     def restore(self, states: States) -> None:
         if self._live:

@@ -42,6 +42,7 @@ FEATURES: Mapping[Channel, tuple[str, ...]] = MappingProxyType(
             "score",  # best detector score of the visit, in [0, 1]
             "log_seconds",  # natural log of 1 + its length in seconds
             "support",  # the same as of a picture, of its name and the best class of pictures that overlap it
+            "unsupported",  # 1 if the classifier knows such things and saw none, down to 0 for a support of 0.5
         ),
         Channel.PICTURE: (
             "fit",  # how well the cue fits the best class, in [0, 1] (names.py)
@@ -59,9 +60,9 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text: tuple[float, ...] = Field(default=(-5.4, 5.3, 1.9, 3.9, 1.4, -3.0, -1.5), min_length=7, max_length=7)
+    text: tuple[float, ...] = Field(default=(-5.8, 5.3, 1.9, 3.9, 1.4, -3.0, -1.5), min_length=7, max_length=7)
     """Speech, writing and music."""
-    thing: tuple[float, ...] = Field(default=(-6.0, 4.5, 3.0, 0.3, 2.5), min_length=5, max_length=5)
+    thing: tuple[float, ...] = Field(default=(-6.0, 4.5, 3.0, 0.3, 2.5, -0.5), min_length=6, max_length=6)
     """Tracked things whose name fits the cue."""
     picture: tuple[float, ...] = Field(default=(-5.0, 1.0, 3.0, 2.0, 4.0, 0.5), min_length=6, max_length=6)
     """Runs of pictures."""

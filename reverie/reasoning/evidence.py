@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from reverie.reasoning.calibration import Calibration, Channel
 from reverie.reasoning.names import GENUS, NameBook
@@ -41,7 +41,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A piece of evidence. `name` is what was seen, `probability` that it holds the cue; features as in calibration."""
+    """A piece of evidence. `name` is what was seen, `probability` that it holds the cue; features as in calibration.
+
+    `alternatives` are what else a picture may show, about as probable as `name`.
+    """
 
     stream_id: str
     span: TimeSpan
@@ -52,7 +55,8 @@ class Candidate:
     thumbnail: str | None = None
     box: Box | None = None
     features: tuple[float, ...] = ()
-    colours: tuple[str, ...] = field(default=())
+    colours: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -96,12 +100,12 @@ class Locator:
         return sorted([*found, *shown], key=lambda c: (-c.probability, c.span.start_ns, c.stream_id))
 
     def _pictures(self, cue: Cue, scope: Scope) -> list[Hit]:
-        """Pictures that the cue finds, and those that a class name finds which means the same ("missile")."""
+        """Pictures that the cue finds; if none has a class that fits it, those that a class which fits finds."""
         known = {label.name: label.count for label in self._retriever.labels() if label.kind == "class"}
-        meant = [
-            name for name in known if self.names.fit(cue.text, name) >= GENUS and stem(name) not in stems(cue.text)
-        ]
         hits = self._search(cue.text, scope, (Modality.VISION,))
+        if any(self.names.fit(cue.text, label.name) >= GENUS for hit in hits for label in hit.labels):
+            return hits
+        meant = [name for name in known if self.names.fit(cue.text, name) >= GENUS]
         for name in sorted(meant, key=lambda name: (-self.names.fit(cue.text, name), -known[name]))[:MAX_MEANINGS]:
             seen = {(hit.stream_id, hit.span) for hit in hits}
             found = self._search(name, scope, (Modality.VISION,))
@@ -164,7 +168,8 @@ class Locator:
         beside = [h.labels for h in pictures if h.stream_id == visit.stream_id and h.span.overlaps(visit.span)]
         classes = [label for labels in beside for label in labels if label.kind == "class"]
         support = max((self.names.fit(visit.name, c.name) * math.sqrt(c.score) for c in classes), default=0.0)
-        features = (fit, visit.score, _log_seconds(visit.span), support)
+        unsupported = 1.0 - min(1.0, 2 * support) if self.names.has_class(visit.name) else 0.0
+        features = (fit, visit.score, _log_seconds(visit.span), support, unsupported)
         return Candidate(
             stream_id=visit.stream_id,
             span=visit.span,
@@ -215,10 +220,17 @@ def picture_text(hit: Hit) -> str:
 
 
 def from_hit(hit: Hit, probability: float = 1.0) -> Candidate:
-    """A passage as evidence for itself: it was perceived, so listing it needs no judgement."""
-    is_picture = hit.modality is Modality.VISION
+    """A passage as evidence for itself: it was perceived, so listing it needs no judgement.
+
+    A picture is as probable as its best class; classes half as probable are alternatives.
+    """
     classes = sorted((label for label in hit.labels if label.kind == "class"), key=lambda label: -label.score)
-    name = classes[0].name if is_picture and classes else hit.text if hit.modality is Modality.SOUND else ""
+    is_picture = hit.modality is Modality.VISION
+    alternatives: tuple[str, ...] = ()
+    name = hit.text if hit.modality is Modality.SOUND else ""
+    if is_picture and classes:
+        name, probability = classes[0].name, classes[0].score
+        alternatives = tuple(label.name for label in classes[1:3] if label.score >= probability / 2)
     return Candidate(
         stream_id=hit.stream_id,
         span=hit.span,
@@ -226,8 +238,9 @@ def from_hit(hit: Hit, probability: float = 1.0) -> Candidate:
         text=picture_text(hit) if is_picture else hit.text,
         thumbnail=hit.thumbnail,
         name=name,
-        probability=probability,
+        probability=min(1.0, probability),
         colours=tuple(label.name for label in hit.labels if label.kind == "colour"),
+        alternatives=alternatives,
     )
 
 

@@ -64,6 +64,7 @@ POLITE = re.compile(
 # "... in the video, please"
 TAIL = re.compile(
     r"[ ,]*\b(?:please|thanks|thank you|so far|until now|up to now|by now"
+    r"|at (?:any|some) (?:time|point|moment)|any ?where|at all"
     r"|(?:in|on|during|throughout|of) (?:the|this|that|my) (?:whole |entire )?"
     r"(?:video|stream|clip|film|footage|recording|movie))[ ?!.,]*$"
 )

@@ -23,7 +23,7 @@ class ReasonerConfig(BaseModel):
 
     threshold: float = Field(default=0.5, gt=0, lt=1)
     """Evidence less probable than this is no answer."""
-    agreement: float = Field(default=0.75, gt=0, le=1)
+    agreement: float = Field(default=0.7, gt=0, le=1)
     """Further occurrences count if they reach this share of the best one's probability."""
     mention: float = Field(default=0.15, gt=0, lt=1)
     """An abstention names the nearest evidence if it is at least this probable."""

@@ -9,6 +9,7 @@ from reverie.reasoning import grammar
 from reverie.reasoning.evidence import Candidate, joined
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, abstention
+from reverie.reasoning.names import category_of
 from reverie.reasoning.phrasing import article, picture_place, upper_first
 from reverie.reasoning.question import SEEN, TEXT, Cue, Question
 from reverie.reasoning.recounting import answer_listing
@@ -17,11 +18,15 @@ from reverie.types import Modality
 
 
 def answer_found(inquiry: Inquiry) -> Draft:
-    """WHEN, IS_THERE, WHAT, WHO, SAID, WRITTEN and WHERE, by the best evidence for the question's cue."""
+    """WHEN, IS_THERE, WHAT, WHO, SAID, WRITTEN and WHERE, by the best evidence for the question's cue.
+
+    A plain "what" ("what does the soup need") is answered by words alone: that a soup was seen is no answer.
+    """
     question = inquiry.question
     if question.cue.is_empty:
         return answer_listing(inquiry)
-    found = inquiry.locator.locate(question.cue, inquiry.scope)
+    words_only = question.kind is QuestionKind.WHAT and not question.modalities and not _is_category(question.cue)
+    found = inquiry.locator.locate(question.cue, inquiry.scope, TEXT if words_only else ())
     chosen = inquiry.credible(found)
     if not chosen and question.kind in (QuestionKind.WHAT, QuestionKind.WHERE) and question.modalities == SEEN:
         # "what can be seen with the telescope": seeing is what the question is about, not how it is answered
@@ -33,6 +38,12 @@ def answer_found(inquiry: Inquiry) -> Draft:
     if question.kind in (QuestionKind.WHEN, QuestionKind.IS_THERE) or not chosen[0].is_text:
         return _located(inquiry, found)
     return quoted(inquiry, chosen)
+
+
+def _is_category(cue: Cue) -> bool:
+    """Whether a cue asks for one of a kind ("which animal"), which a name answers."""
+    found = content_words(cue.text)
+    return len(found) == 1 and bool(category_of(found[0]))
 
 
 def _located(inquiry: Inquiry, found: Sequence[Candidate]) -> Draft:

@@ -24,6 +24,7 @@ from reverie.reasoning.vocabulary import (
 
 # How well a word fits a name, by where it stands.
 EXACT, HEAD, NARROWER, MODIFIER, GENUS, DEFINITION = 1.0, 0.9, 0.6, 0.45, 0.8, 0.35
+MOST_LIKELY = 0.85  # of all who are a person, most are asked for as a man or woman
 QUALIFIED = 0.85  # what is left of a fit for each further word of the cue
 _GENUS_ENDS = re.compile(
     r"\b(?:with|having|that|which|used|for|of|in|on|from|to|by|worn|consisting|made|where|when|as|at|native|found|\w+ing|\w{3,}ed)\b|[;,(]"
@@ -43,11 +44,15 @@ class NameBook:
         self._meanings = dict(senses.class_meanings)
         self._by_word: dict[str, tuple[str, float]] = {}
         self._places: dict[str, dict[str, float]] = {}
+        self._has_class: dict[str, bool] = {}
+        self._wholes = {_key(name) for name in senses.object_names if " " in name}
+        for name, meaning in self._meanings.items():
+            self._wholes |= {key for key in _lemma_keys(name, meaning) if " " in key}
         for name in senses.object_names:
             for word in (name, *OBJECT_WORDS.get(name, "").split()):
                 self._by_word.setdefault(_key(word), (name, EXACT))
             for word in NARROWER_WORDS.get(name, "").split():
-                self._by_word.setdefault(_key(word), (name, NARROWER))
+                self._by_word.setdefault(_key(word), (name, MOST_LIKELY if name == "person" else NARROWER))
         self.fit = lru_cache(maxsize=20000)(self._fit)
 
     def objects(self, cue: str, names: tuple[str, ...] = ()) -> dict[str, float]:
@@ -73,19 +78,34 @@ class NameBook:
                     return {name: EXACT for name in members if (name, EXACT) in self._by_word.values()}
         return {}
 
-    def _fit(self, cue: str, name: str) -> float:
-        """How well a cue fits a name of a picture class, in [0, 1]: the mean over the cue's words.
+    def has_class(self, thing: str) -> bool:
+        """Whether the picture classifier knows a thing of the detector, so that a picture could support it."""
+        if thing not in self._has_class:
+            self._has_class[thing] = any(self.fit(thing, name) >= GENUS for name in self._meanings)
+        return self._has_class[thing]
 
-        The last word of the cue is what it is about, so without it nothing fits.
+    def _fit(self, cue: str, name: str) -> float:
+        """How well a cue fits a name of a picture class, in [0, 1].
+
+        The fit of its head ("cup" in "white cup of coffee"), or of what follows "of", lowered by each other word that
+        the name does not know. A cue that is a name of its own ("hot dog") fits no other by its parts.
         """
+        head, rest = head_phrase(cue)
         wanted = [stem(word) for word in content_words(cue)]
         if not wanted:
             return 0.0
+        meaning = self._meanings.get(name, "")
+        whole = " ".join(wanted)
+        if whole in self._wholes:
+            return EXACT if whole in _lemma_keys(name, meaning) else 0.0
         if name not in self._places:
-            self._places[name] = word_places(name, self._meanings.get(name, ""))
+            self._places[name] = word_places(name, meaning)
         places = self._places[name]
-        fits = [places.get(word, 0.0) for word in wanted]
-        return sum(fits) / len(fits) if fits[-1] > 0 or (len(fits) > 1 and max(fits) >= HEAD) else 0.0
+        best = places.get(stem(content_words(head)[-1]), 0.0)
+        if rest and " of " in cue:
+            best = max(best, QUALIFIED * places.get(stem(rest[-1]), 0.0))
+        unknown = sum(word not in places for word in wanted)
+        return best * QUALIFIED**unknown
 
 
 def head_phrase(cue: str) -> tuple[str, list[str]]:
@@ -119,6 +139,10 @@ def word_places(name: str, meaning: str) -> dict[str, float]:
     for word in genus_words[-1:]:
         put(word, GENUS)
     return places
+
+
+def _lemma_keys(name: str, meaning: str) -> set[str]:
+    return {_key(lemma) for lemma in (name, *meaning.partition(":")[0].split(",")) if lemma.strip()}
 
 
 def _key(text: str) -> str:

@@ -272,7 +272,7 @@ def _read_order(rest: str, quotes: list[str], names: frozenset[str]) -> Question
         cues = tuple(cue_of(part, quotes, names) for part in (first, second))
         if any(cue.is_empty for cue in cues):
             return None
-        cues = tuple(replace(c, modalities=c.modalities or (shared if shared != SEEN else ())) for c in cues)
+        cues = tuple(replace(c, modalities=c.modalities or shared) for c in cues)
         whole = cue_of(_head(rest)[1], quotes, names)
         return Question(text=rest, kind=_K.ORDER, cues=cues, relation=relation, whole=whole)
 

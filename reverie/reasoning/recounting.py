@@ -14,7 +14,7 @@ from reverie.reasoning.phrasing import between, clock, counted, listing, quote, 
 from reverie.reasoning.question import SEEN
 from reverie.types import NS_PER_S, Hit, Modality, TimeSpan
 
-CLASS_SCORE = 0.3  # a picture class is named in a list from this probability on
+SURE_CLASS, LEAST_CLASS = 0.3, 0.1  # a picture class is named in a list from the first on, "perhaps" from the second
 
 
 def answer_listing(inquiry: Inquiry) -> Draft:
@@ -134,13 +134,10 @@ def _from_hits(
         visits = inquiry.retriever.tracks(None, inquiry.scope.stream_ids, span)
         things = [inquiry.locator.thing_candidate(visit) for visit in visits]
         things = [thing for thing in things if thing.probability >= inquiry.config.threshold]
-    pictures = [from_hit(hit) for hit in hits if hit.modality is Modality.VISION and _is_sure(hit)]
-    pictures = joined(pictures, inquiry.gap_ns)
+    shown = [from_hit(hit) for hit in hits if hit.modality is Modality.VISION]
+    pictures = joined([p for p in shown if p.name and p.probability >= LEAST_CLASS], inquiry.gap_ns)
+    pictures = [p for p in pictures if p.probability >= SURE_CLASS or p.span.duration_ns > NS_PER_S]
     return sorted([*texts, *things, *pictures], key=lambda c: (c.span.start_ns, c.modality))
-
-
-def _is_sure(hit: Hit) -> bool:
-    return any(label.kind == "class" and label.score >= CLASS_SCORE for label in hit.labels)
 
 
 def beside(inquiry: Inquiry, items: list[Candidate]) -> list[Candidate]:
@@ -218,9 +215,17 @@ def _seen(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
         if name not in things and any(inquiry.locator.names.fit(thing, name) >= GENUS for thing in things):
             continue  # a tabby beside a tracked cat is the same sight
         times = listing([between(item.span) + inquiry.stream(item) for item in found[:3]])
-        parts.append(f"{name} ({times}{f' and {len(found) - 3} more times' if len(found) > 3 else ''})")
+        parts.append(f"{_hedged(found)} ({times}{f' and {len(found) - 3} more times' if len(found) > 3 else ''})")
     shown, rest = parts[:6], len(parts) - 6
     return f"Seen: {listing([*shown, *([f'{rest} more'] if rest > 0 else [])])}." if parts else ""
+
+
+def _hedged(found: Sequence[Candidate]) -> str:
+    """The name of a sight; with its alternatives, as a perhaps, if the classifier was not sure."""
+    best = max(found, key=lambda c: c.probability)
+    if best.modality is Modality.OBJECTS or best.probability >= SURE_CLASS:
+        return best.name
+    return "perhaps " + listing([best.name, *best.alternatives], "or")
 
 
 def _quotes(inquiry: Inquiry, items: Sequence[Candidate], modality: Modality, start: str) -> str:

@@ -88,7 +88,16 @@ _NEEDS = tuple(
                 _word("cheerful smil(?:e|es|ed|ing) laugh(?:s|ed|ing)? cry(?:ing)? cried feel(?:s|ings?)? felt"),
             ),
         ),
-        ("reason", (r"^(?:so )?why\b", r"\bhow come\b", r"\bfor what reason\b")),
+        (
+            "reason",
+            (
+                _word("thinking plann?ing intend(?:s|ed|ing)? on_purpose"),
+                rf"^where (?:is|was|are|were) .*{_THING}.* (?:going|heading|headed|travelling)\b",
+                r"^(?:so )?why\b",
+                r"\bhow come\b",
+                r"\bfor what reason\b",
+            ),
+        ),
         (
             "motion",
             (

@@ -8,10 +8,14 @@ runs it until it is interrupted. Gradio is told to fetch, count and share nothin
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
 
 from fastapi import FastAPI
 
@@ -67,17 +71,33 @@ def serve(memory: Path, *, profile: str, runner: Runner, port: int) -> None:
     Raises:
         ConfigError: unknown profile or runner, or gradio is not installed.
         UsageError: the port is taken.
+        KeyboardInterrupt: Ctrl+C or SIGTERM; everything is closed by then.
     """
+    with (
+        _listening(port) as listener,
+        # Uploads lie in a folder that nobody else can read, and go with it.
+        TemporaryDirectory(prefix="reverie-", ignore_cleanup_errors=True) as uploads,
+        LiveSession(memory, profile=profile, runner=runner) as live,
+    ):
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        signal.signal(signal.SIGTERM, _interrupt)  # uvicorn hands the signal on to us when it has shut down
+        asyncio.run(_run(live, listener))
+
+
+async def _run(live: LiveSession, listener: socket.socket) -> None:
     import uvicorn
 
-    with _listening(port) as listener, LiveSession(memory, profile=profile, runner=runner) as live:
-        server = uvicorn.Server(
-            uvicorn.Config(build(live), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-        )
-        address = f"http://{HOST}:{listener.getsockname()[1]}"
-        sys.stderr.write(f"reverie: the live page is at {address}, its memory in {live.directory}; Ctrl+C ends it\n")
-        sys.stderr.flush()
-        server.run(sockets=[listener])
+    # Built while a loop runs: Gradio would otherwise open loops of its own and leave them.
+    config = uvicorn.Config(build(live), log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    address = f"http://{HOST}:{listener.getsockname()[1]}"
+    sys.stderr.write(f"reverie: the live page is at {address}, its memory in {live.directory}; Ctrl+C ends it\n")
+    sys.stderr.flush()
+    await uvicorn.Server(config).serve(sockets=[listener])
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    """Leave as Ctrl+C does: what is open is closed."""
+    raise KeyboardInterrupt
 
 
 def _listening(port: int) -> socket.socket:

@@ -50,7 +50,7 @@ def _draw(draw: ImageDraw.ImageDraw, size: tuple[int, int], box: Box) -> None:
     colour = colour_of(box.track_id)
     draw.rounded_rectangle((x0, y0, x1, y1), radius=line_px * 2, outline=colour, width=line_px)
     font = ImageFont.load_default(text_px)
-    label = f"{box.name} {box.track_id}"
+    label = " ".join([*box.name.split(), str(box.track_id)])
     label_width = round(draw.textlength(label, font=font)) + text_px
     label_height = round(text_px * 1.5)
     left = max(0, min(x0, width - label_width))

@@ -24,6 +24,8 @@ from reverie.errors import SourceError
 from reverie.types import NS_PER_S, AudioChunk, Frame
 
 MAX_JITTER_NS = 250_000_000
+EARLY_MS = 60_000.0  # what was captured while the feed was opened stands at its start
+MAX_LENGTH_MS = 366 * 86_400_000.0
 MAX_PICTURE_BYTES = 8 << 20
 MAX_PICTURE_PX = 4096 * 4096
 MAX_SOUND_BYTES = 4 << 20
@@ -64,6 +66,10 @@ class Feed:
         )
 
     def _pts_ns(self, at_ms: float) -> int:
+        if not 0 <= at_ms - self._zero_ms + EARLY_MS < MAX_LENGTH_MS:  # NaN fails too
+            raise SourceError(
+                self.stream_id, f"{at_ms:g} ms is no time of this feed, which began at {self._zero_ms:g} ms"
+            )
         return max(0, round((at_ms - self._zero_ms) * 1e6))
 
     def _sound_pts_ns(self, stamp_ns: int, rate_hz: int) -> int:

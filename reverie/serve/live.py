@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 SILENT_S = 10.0
+CLOSING_S = 10.0
 EVENTS_EVERY_NS = 1_000_000_000
 MAX_EVENTS_SHOWN = 60
 
@@ -157,10 +159,22 @@ class LiveSession:
             if current is None or current.watch is None or (stream_id and current.stream_id != stream_id):
                 return
             current.finishing = True
-            if current.feed is not None and current.watch.progress.ready_ns:
+            if current.feed is not None:
                 current.watch.finish()
             else:
                 current.watch.stop()
+
+    def wait(self, timeout_s: float | None = None) -> None:
+        """Wait for the end of what is being watched.
+
+        Raises:
+            TimeoutError: it did not come in time.
+            ReverieError: what ended it.
+        """
+        with self._lock:
+            watch = self._current.watch if self._current is not None else None
+        if watch is not None:
+            watch.wait(timeout_s)
 
     def _start(self, source: object, feed: Feed | None = None, upload: Path | None = None) -> str:
         with self._lock:
@@ -261,9 +275,12 @@ class LiveSession:
         return self._reading(lambda: self._session.timed_ask(question))
 
     def close(self) -> None:
-        """Stop what is watched. Idempotent."""
+        """End a camera and remember what came of it, stop a file where it is. Idempotent."""
         self._closing.set()
         self._sweeper.join()
+        self.finish()
+        with suppress(Exception):  # the page has shown it
+            self.wait(CLOSING_S)
         self._session.close()
         with self._lock:
             self._forget_upload()

@@ -170,7 +170,7 @@ def _wire_chat(
     examples: Sequence[gr.Button],
     evidence: gr.HTML,
 ) -> None:
-    turns = gr.State(list)  # [question, answer] pairs of this page, shared by its events: answers may come out of order
+    turns = gr.State([])  # [question, answer] pairs of this page, shared by its events: answers may come out of order
 
     def put(text: str, turns: list[Turn]) -> tuple[str, list[Turn], list[dict[str, str]]]:
         if text := text.strip()[:MAX_QUESTION_CHARS]:

@@ -107,7 +107,7 @@ def evidence_panel(question: str, answer: Answer | None) -> str:
     if answer is None:
         return '<p class="rv-none">The evidence for an answer is shown here.</p>'
     if not answer.citations:
-        return f'<p class="rv-none">No evidence for “{escape(question)}”. {escape(answer.searched)}</p>'
+        return f'<p class="rv-none">No evidence was found for “{escape(question)}”.</p>'
     cards = "".join(_card(citation) for citation in answer.citations[:MAX_CARDS])
     return f'<p class="rv-asked">Evidence for “{escape(question)}”</p><div class="rv-cards">{cards}</div>'
 

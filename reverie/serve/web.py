@@ -82,8 +82,8 @@ def add_routes(app: FastAPI, live: LiveSession) -> None:
 
     @app.post("/live/feed")
     async def open_feed(request: Request) -> dict[str, Any]:
-        wanted = await request.json()
         try:
+            wanted = await request.json()
             now_ms, video, audio = float(wanted["now_ms"]), bool(wanted["video"]), bool(wanted["audio"])
         except (KeyError, TypeError, ValueError) as error:
             raise SourceError("the page's camera", f"{error!r} in the request to open it") from error

@@ -39,8 +39,8 @@ def best(hits):
 
 def test_each_sense_is_found_by_its_name(memory):
     memory.write([
-        seen("tabby cat", 0, picture=1), things(0, {1: "person"}), written("EXIT", 3, 5), said("the bridge is out", 6, 8),
-        heard("music", 9, 12), EndOfStream(stream_id="tv", pts_ns=ns(20)),
+        seen("tabby cat", 0, picture=1), things(0, {1: "person"}), written("EXIT", 3, 5),
+        said("the bridge is out", 6, 8),        heard("music", 9, 12), EndOfStream(stream_id="tv", pts_ns=ns(20)),
     ])  # fmt: skip
     for question, modality, where in (
         ("a cat", Modality.VISION, span(0, 20)), ("person", Modality.OBJECTS, span(0, 20)),
@@ -225,7 +225,9 @@ def test_streams_are_ordered_by_wall_clock(memory):
 
     for name, anchor_s in (("late", 1000), ("early", 0)):
         memory.write([
-            StreamStart(stream_id=name, uri="", live=True, has_video=False, has_audio=True, wall_anchor_ns=ns(anchor_s)),
+            StreamStart(
+                stream_id=name, uri="", live=True, has_video=False, has_audio=True, wall_anchor_ns=ns(anchor_s)
+            ),
             said("copper", 5, 6, name),
         ])  # fmt: skip
     assert [hit.stream_id for hit in memory.search(Query(text="copper"))] == ["early", "late"]

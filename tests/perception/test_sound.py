@@ -24,6 +24,11 @@ def scene():
     return np.concatenate([noise(3), tune(12), noise(5, seed=1), tune(4, seed=2), noise(3, seed=3)])
 
 
+@pytest.fixture(scope="module")
+def expected(scene):
+    return run(make_stage(), chunks(scene))
+
+
 def test_tunes_are_found_where_they_are(scene):
     found = run(make_stage(), chunks(scene, start_ns=ns(60)))
     assert all(observation.modality is Modality.SOUND for observation in found)
@@ -51,15 +56,14 @@ def test_speech_noise_tones_and_silence_are_no_music():
 
 @settings(max_examples=5, deadline=None)
 @given(sizes=st.lists(st.integers(900, 60_000), min_size=1, max_size=5), batch=st.integers(1, 8))
-def test_the_result_does_not_depend_on_the_chunks(scene, sizes, batch):
-    assert run(make_stage(), chunks(scene, sizes), batch=batch) == run(make_stage(), chunks(scene))
+def test_the_result_does_not_depend_on_the_chunks(scene, expected, sizes, batch):
+    assert run(make_stage(), chunks(scene, sizes), batch=batch) == expected
 
 
 @settings(max_examples=5, deadline=None)
 @given(at=st.integers(0, 53))
-def test_a_restored_stage_goes_on_as_if_nothing_had_happened(scene, at):
-    items = chunks(scene)
-    assert run_cut(make_stage, items, at) == run(make_stage(), items)
+def test_a_restored_stage_goes_on_as_if_nothing_had_happened(scene, expected, at):
+    assert run_cut(make_stage, chunks(scene), at) == expected
 
 
 def test_windows_give_what_the_whole_recording_gives(scene):

@@ -25,13 +25,13 @@ def test_every_feature_has_a_coefficient():
 
 
 def test_fit_recovers_the_coefficients_that_made_the_examples():
-    weights = (-3.0, 4.0, 2.0, -1.0, 0.5)
-    learned = fit(_examples(weights, count=8000), pull=1e-6).thing
-    assert np.allclose(learned, weights, atol=0.4)
+    weights = (-3.0, 4.0, 2.0, -1.0, 0.5, 1.0)
+    learned = fit(_examples(weights, count=4000), pull=1e-6).thing
+    assert np.allclose(learned, weights, atol=0.5)
 
 
 def test_fit_lowers_the_loss_and_stays_where_there_are_no_examples():
-    examples = _examples((-1.0, 5.0, -3.0, 0.5, 0.0))
+    examples = _examples((-1.0, 5.0, -3.0, 0.5, 0.0, 1.0))
     before, after = Calibration(), fit(examples)
 
     def loss(calibration):

@@ -83,6 +83,20 @@ def test_words_fit_classes_by_name_synonym_and_definition():
     assert fit("", "missile") == 0
 
 
+def test_a_name_of_its_own_is_not_its_parts():
+    fit = NameBook(SENSES).fit
+    assert fit("hot dog", "dog") == 0
+    assert fit("red fox", "red fox") == 1
+    assert fit("big cat", "tabby") < fit("cat", "tabby")
+    assert "coin" not in word_places("pay-phone", "pay-phone: a coin-operated telephone")
+
+
+def test_what_is_said_of_a_thing_lowers_its_fit():
+    book = NameBook(SENSES)
+    assert list(book.objects("man in a car")) == ["person"]
+    assert book.objects("Boston dog", ("boston",))["dog"] < book.objects("old dog")["dog"] < book.objects("dog")["dog"]
+
+
 def test_the_genus_of_a_definition_is_its_head():
     places = word_places("missile", MEANINGS["missile"])
     assert places[stem("rocket")] > places[stem("warhead")]

@@ -41,9 +41,8 @@ def _pictures(name: str, score: float, start_s: float, end_s: float) -> list[Obs
 
 def _nothing_seen(after_s: float) -> Observation:
     """A frame without tracked things: what was there has left."""
-    return Observation(
-        stream_id=STREAM, seq=round(after_s * 2), span=span(after_s, after_s + 0.5), modality=Modality.OBJECTS
-    )
+    at = span(after_s, after_s + 0.5)
+    return Observation(stream_id=STREAM, seq=round(after_s * 2), span=at, modality=Modality.OBJECTS)
 
 
 def _boxes(name: str, track_id: int, start_s: float, end_s: float, x: float) -> list[Observation]:
@@ -61,9 +60,9 @@ def _boxes(name: str, track_id: int, start_s: float, end_s: float, x: float) -> 
 
 def _walk() -> list[Item]:
     seen = [
-        *_pictures("tabby", 0.6, 0, 10),
+        *_pictures("tabby", 0.6, 0, 20),
         *_pictures("missile", 0.7, 20, 28),
-        *_pictures("palace", 0.6, 40, 60),
+        *_pictures("palace", 0.6, 28, 60),
         *_boxes("cat", 1, 2, 9, 0.0),
         *_boxes("person", 2, 41, 45, 0.4),
         *_boxes("person", 3, 50, 55, 0.7),

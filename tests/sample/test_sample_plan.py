@@ -43,6 +43,7 @@ def test_scenes_fill_the_stream_without_holes(plan):
     assert plan.scenes[-1].end_s == plan.duration_s
     for before, after in pairwise(plan.scenes):
         assert before.end_s == after.start_s
+        assert (before.asset_id, before.layout) != (after.asset_id, after.layout) or before.layout == "stage"
     assert all(scene.end_s - scene.start_s >= 4 for scene in plan.scenes)
 
 
@@ -79,7 +80,7 @@ def test_captions_last_three_to_eight_seconds_inside_one_scene(plan):
 def test_a_visitor_is_seen_nowhere_else(seed):
     truth = truth_of(plan_stream(seed, 120))
     visits = truth.of("visit")
-    assert 1 <= len(visits) <= 4
+    assert 1 <= len(visits) <= 6
     assert len({fact.source_id for fact in visits}) == 1
     assert visits[0].source_id in VISITORS
     assert truth.showing(visits[0].names[0]) == visits

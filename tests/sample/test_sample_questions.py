@@ -37,7 +37,7 @@ def test_two_minutes_give_enough_questions_of_both_sorts(truth):
     assert len({question.question_id for question in questions}) == len(questions)
     assert {"when", "is_there", "what", "said", "written", "while", "order", "how_many", "where"} <= {
         question.kind for question in answerable
-    } | ({"how_many", "where"} if len(answerable) < 30 else set())
+    }
     assert questions == make_questions(truth)
 
 
@@ -65,7 +65,7 @@ def test_what_is_asked_in_vain_is_nowhere_in_the_truth(truth):
     for question in make_questions(truth):
         if question.why == "absent thing":
             thing = next(thing for thing in sorted(NEVER_SHOWN, key=len, reverse=True) if bare_in(thing, question.text))
-            assert re.sub(r"^an? ", "", thing) not in words
+            assert not re.search(rf"\b{re.sub('^an? ', '', thing)}", words)
 
 
 def bare_in(thing, text):
@@ -159,6 +159,7 @@ def test_counts_are_read_from_text(text, number):
         ("The cat came first (0:10), the rocket at 0:40.", True),
         ("The rocket came first, then the cat.", False),
         ("Cats.", True),
+        ("A catalogue.", False),
         ("A concatenation.", False),
         ("", False),
     ],
