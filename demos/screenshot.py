@@ -131,6 +131,7 @@ def ask(page: Any, question: str) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Take the picture; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m demos.screenshot", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/images/live_page.png"))
     parser.add_argument("--seed", type=int, default=7)

@@ -19,7 +19,8 @@ What a stage MUST do:
   view of shared memory).
 - `horizon` MUST name the earliest pts that a later output of the stream can still carry, or None
   when the stage holds nothing back; the host holds its watermark down to it.
-- `flush` MUST emit whatever is held for the stream, and forget the stream.
+- `flush` MUST emit whatever is held for the stream, and forget the stream. `end_ns` is where the stream
+  ended, when that is known: its last picture may have stood until then.
 - `snapshot` MUST return all state of the stream as a picklable copy, and `restore` MUST bring it
   back, so that the items that follow give the outputs they would have given. `restore(None)`
   forgets the stream.
@@ -56,7 +57,7 @@ class Stage(Generic[In, Out]):
     def process(self, items: Sequence[In]) -> Iterator[Out]:
         raise NotImplementedError
 
-    def flush(self, stream_id: str) -> Iterator[Out]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Out]:
         yield from ()
 
     def tick(self, now_ns: int) -> Iterator[Out]:

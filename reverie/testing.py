@@ -118,7 +118,7 @@ class FakeEncoder(Stage[Frame, Observation]):
                 encoder="fake",
             )
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         self._num_seen.pop(stream_id, None)
         yield from ()
 
@@ -146,7 +146,7 @@ class FakeListener(Stage[AudioChunk, Observation]):
             if len(held) == self._hold:
                 yield from self.flush(chunk.stream_id)
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         held = self._held.pop(stream_id, [])
         if held:
             self.counters.add("words_heard", len(held))

@@ -2,7 +2,7 @@
 
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
-from reverie.memory.search import SearchConfig
+from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
 

@@ -9,9 +9,8 @@ is in the rows, so a process that dies anywhere is continued by another that is 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from jaxtyping import Float32
 from numpy import ndarray
@@ -22,7 +21,7 @@ from reverie.memory.events import summarise
 from reverie.memory.names import Names
 from reverie.memory.pictures import PictureFolder, is_jpeg
 from reverie.memory.priming import prime, salient_things
-from reverie.memory.records import WriteReceipt
+from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
@@ -55,17 +54,6 @@ class _Stream:
     ended: bool
     event: int | None
     last_row: int
-
-
-@dataclass(slots=True)
-class Tally:
-    """Counts of one write, and the pictures that its rows name."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-
-    def receipt(self, num_new_pictures: int, bytes_kept: int) -> WriteReceipt:
-        return WriteReceipt(**self.counts, pictures=num_new_pictures, bytes_kept=bytes_kept)
 
 
 class Ingest:

@@ -13,7 +13,6 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import log
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Float32
@@ -21,21 +20,9 @@ from numpy import ndarray
 
 from reverie.memory.index import PassageTable
 from reverie.memory.rows import LabelKey
+from reverie.memory.search_config import SearchConfig
 from reverie.memory.vectors import dequantise
 from reverie.types import TextEncoder
-
-
-class LabelWeights(Protocol):
-    """The part of `SearchConfig` that this file reads."""
-
-    @property
-    def label_cosine_range(self) -> tuple[float, float]: ...
-
-    @property
-    def label_temperature(self) -> float: ...
-
-    @property
-    def label_min_probability(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +85,7 @@ class LabelIndex:
         self._erasures = -1
 
     def evidence(
-        self, query: Float32[ndarray, "d"], coverage: Mapping[int, float], weights: LabelWeights
+        self, query: Float32[ndarray, "d"], coverage: Mapping[int, float], weights: SearchConfig
     ) -> LabelEvidence:
         """Weigh every name for a question: its vector, and what share of its terms each name (by id) holds."""
         self._refresh()

@@ -24,10 +24,11 @@ from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import export as exports
 from reverie.memory.browse import Browse
 from reverie.memory.erase import erase
-from reverie.memory.ingest import Ingest, Tally
+from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
-from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
-from reverie.memory.search import Search, SearchConfig
+from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, Tally, WriteReceipt
+from reverie.memory.search import Search
+from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import Store, StoreConfig
 from reverie.types import Event, Hit, Item, Modality, Observation, Query, StreamRecord, TextEncoder, TimeSpan, Track, ns

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from reverie.types import TimeSpan
 
@@ -41,6 +42,17 @@ class WriteReceipt:
             "gaps": self.gaps,
             "bytes_kept": self.bytes_kept,
         }
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one write, and the pictures that its rows name."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+    def receipt(self, num_new_pictures: int, bytes_kept: int) -> WriteReceipt:
+        return WriteReceipt(**self.counts, pictures=num_new_pictures, bytes_kept=bytes_kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

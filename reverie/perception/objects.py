@@ -60,7 +60,7 @@ class ObjectsStage(Stage[Frame, Observation]):
         for frame, detections in zip(items, found, strict=True):
             yield self._follow(frame, detections)
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         self._streams.pop(stream_id, None)
         yield from ()
 

@@ -122,7 +122,7 @@ class SoundStage(Stage[AudioChunk, Observation]):
             heard.run.append(chunk.pts_ns, samples)
             yield from self._advance(chunk.stream_id, heard)
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         heard = self._streams.pop(stream_id, None)
         if heard is not None:
             yield from self._finish(stream_id, heard)

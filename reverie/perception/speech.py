@@ -92,7 +92,7 @@ class SpeechStage(Stage[AudioChunk, Observation]):
             heard.run.append(chunk.pts_ns, samples)
             yield from self._advance(chunk.stream_id, heard)
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         heard = self._streams.pop(stream_id, None)
         self._idle_since.pop(stream_id, None)
         if heard is not None:

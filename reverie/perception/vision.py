@@ -69,7 +69,7 @@ class VisionStage(Stage[Frame, Observation]):
                 starts_shot=starts_shot,
             )
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         self._shots.pop(stream_id, None)
         yield from ()
 

@@ -65,15 +65,16 @@ class WritingStage(Stage[Frame, Observation]):
             self._waiting_since.pop(frame.stream_id, None)
             yield from self._look(self._streams[frame.stream_id], frame)
 
-    def flush(self, stream_id: str) -> Iterator[Observation]:
+    def flush(self, stream_id: str, end_ns: int | None = None) -> Iterator[Observation]:
         stream = self._streams.pop(stream_id, None)
         self._waiting_since.pop(stream_id, None)
         if stream is None:
             return
         self._settle(stream)
         yield from self._read(stream)
+        last_ns = stream.last_ns + ns(self._config.frame_interval_s)
         for text in stream.standing:
-            yield from stream.end(text, stream.last_ns + ns(self._config.frame_interval_s))
+            yield from stream.end(text, last_ns if end_ns is None else max(last_ns, end_ns))
 
     def tick(self, now_ns: int) -> Iterator[Observation]:
         """Read what waits when a live picture stands still and no frame comes to do it."""

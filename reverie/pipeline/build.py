@@ -166,13 +166,18 @@ def _sense_edge(plan: SourcePlan, port: Port, stage: str, profile: Profile) -> E
 
 def perception_stages(profile: Profile) -> list[tuple[str, Port, Callable[[], Stage[Any, Any]]]]:
     """The senses that the profile has: name, what they take, and how to make them."""
+    # A frame stands until the next one is sampled, so the rate of sampling says how long.
+    step = {"frame_interval_s": 1 / profile.source.sampling.fps}
+    vision = profile.vision.model_copy(update=step)
     stages: list[tuple[str, Port, Callable[[], Stage[Any, Any]]]] = [
-        ("vision", Port.VIDEO, partial(VisionStage, picture_encoder(profile), profile.vision))
+        ("vision", Port.VIDEO, partial(VisionStage, picture_encoder(profile), vision))
     ]
     if profile.objects is not None:
-        stages.append(("objects", Port.VIDEO, partial(ObjectsStage, Ssd(profile.detector), profile.objects)))
+        objects = profile.objects.model_copy(update=step)
+        stages.append(("objects", Port.VIDEO, partial(ObjectsStage, Ssd(profile.detector), objects)))
     if profile.writing is not None:
-        stages.append(("writing", Port.VIDEO, partial(WritingStage, None, profile.writing)))
+        writing = profile.writing.model_copy(update=step)
+        stages.append(("writing", Port.VIDEO, partial(WritingStage, None, writing)))
     if profile.speech is not None:
         stages.append(("speech", Port.AUDIO, partial(SpeechStage, Whisper(profile.recogniser), profile.speech)))
     if profile.sound is not None:
@@ -188,11 +193,12 @@ def picture_encoder(profile: Profile) -> FrameEncoder:
 
 
 def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
-    """For spaces that sentences alone do not reach: what embeds a question into the pictures' space."""
+    """What embeds a question into the space of the profile's pictures."""
+    pictures = picture_encoder(profile)
+    text: TextEncoder = MiniLM()
     if isinstance(profile.pictures, OpenClipPictures):
         text = OpenClipText(profile.pictures.options)
-        return {text.encoder_id: text}
-    return {}
+    return {pictures.encoder_id: text}
 
 
 def open_memory(directory: Path, profile: Profile, mode: Literal["r", "w"]) -> Memory:

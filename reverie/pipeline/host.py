@@ -256,7 +256,7 @@ class StageHost:
             report.snapshots[stream_id, item.index] = (self._stage.snapshot(stream_id), self._seen_ns.get(stream_id))
             yield item
         elif isinstance(item, EndOfStream):
-            yield from self._stage.flush(stream_id)
+            yield from self._stage.flush(stream_id, item.pts_ns)
             self._seen_ns.pop(stream_id, None)
             self._sent_ns.pop(stream_id, None)
             yield item

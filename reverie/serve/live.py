@@ -28,7 +28,7 @@ from reverie.pipeline.session import Runner, Session, Watch
 from reverie.serve.drawing import draw_boxes
 from reverie.serve.feed import Feed
 from reverie.serve.witness import Line, Witness
-from reverie.types import Answer, Event
+from reverie.types import Answer, Box, Event
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,7 @@ class View:
     picture: bytes | None = None
     picture_key: tuple[int, int] = (-1, -1)
     seen_ns: int | None = None
+    boxes: tuple[Box, ...] = ()
     lines: tuple[Line, ...] = ()
     events: tuple[Event, ...] = ()
 
@@ -261,6 +262,7 @@ class LiveSession:
             picture=current.drawn[1] if current.drawn else None,
             picture_key=current.drawn[0] if current.drawn else (-1, -1),
             seen_ns=seen.pts_ns if seen else None,
+            boxes=seen.boxes if seen else (),
             lines=current.witness.lines(),
             events=current.events,
         )

@@ -9,6 +9,7 @@ deleted when it has been watched.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -206,10 +207,10 @@ def _wire_chat(
 
 
 def _messages(turns: Sequence[Turn]) -> list[dict[str, str]]:
-    """The chat as Gradio wants it."""
+    """The chat as Gradio wants it. It renders HTML in messages even without Markdown, so they are escaped."""
     messages = []
     for asked, answered in turns:
-        messages.append({"role": "user", "content": asked})
+        messages.append({"role": "user", "content": escape(asked)})
         if answered:
-            messages.append({"role": "assistant", "content": answered})
+            messages.append({"role": "assistant", "content": escape(answered)})
     return messages

@@ -42,8 +42,10 @@ def picture_panel(view: View) -> str:
     if view.picture is not None:
         source = "data:image/jpeg;base64," + b64encode(view.picture).decode()
         at = minutes((view.seen_ns or 0) / NS_PER_S)
+        names = escape(", ".join(f"{box.name} {box.track_id}" for box in view.boxes) or "nothing tracked", quote=True)
         return (
-            f'<div class="rv-stage"><img alt="what reverie sees at {at}" decoding="sync" src="{source}">'
+            f'<div class="rv-stage" data-boxes="{len(view.boxes)}">'
+            f'<img alt="the picture at {at}: {names}" decoding="sync" src="{source}">'
             f'<span class="rv-stamp">{at}</span></div>'
         )
     if view.phase is Phase.IDLE:

@@ -15,7 +15,7 @@ from reverie.serve.panels import (
     transcript_panel,
 )
 from reverie.serve.witness import Line
-from reverie.types import Answer, Citation, Event, Label, Modality, TimeSpan, ns
+from reverie.types import Answer, Box, Citation, Event, Label, Modality, TimeSpan, ns
 
 
 class Tags(HTMLParser):
@@ -32,6 +32,9 @@ class Tags(HTMLParser):
 
     def handle_data(self, data):
         self.text += data
+
+
+JPEG = "data:image/jpeg;base64,/9g="
 
 
 def span(start_s, end_s):
@@ -134,8 +137,9 @@ def test_the_transcript_is_newest_first():
 
 
 def test_the_picture_is_part_of_the_page():
-    panel = picture_panel(View(phase=Phase.WATCHING, picture=b"\xff\xd8", seen_ns=ns(61)))
-    assert 'src="data:image/jpeg;base64,/9g="' in panel
+    box = Box(track_id=3, name='"><b>cat', score=0.8, x0=0, y0=0, x1=1, y1=1, since_ns=0)
+    panel = picture_panel(View(phase=Phase.WATCHING, picture=b"\xff\xd8", seen_ns=ns(61), boxes=(box,)))
+    assert ("img", {"alt": 'the picture at 1:01: "><b>cat 3', "decoding": "sync", "src": JPEG}) in Tags(panel).elements
     assert "1:01" in panel
 
 

@@ -1,0 +1,33 @@
+"""Options of search: the weights of each kind of evidence and the ranges that bring it to [0, 1]."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SearchConfig(BaseModel):
+    """Weights and ranges of search. The weights of one kind of passage sum to 1."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text_dense_weight: float = Field(0.4, ge=0, le=1, description="Cosine's part in a text's score.")
+    text_lexical_weight: float = Field(0.6, ge=0, le=1, description="BM25's part: the encoder is small.")
+    text_cosine_range: tuple[float, float] = Field(
+        (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
+    )
+    picture_dense_weight: float = Field(0.35, ge=0, le=1, description="Cosine's part in a picture's score.")
+    picture_label_weight: float = Field(0.65, ge=0, le=1, description="The names' part in a picture's score.")
+    picture_cosine_range: tuple[float, float] = Field(
+        (0.15, 0.5), description="Cosines of unrelated and of matching pictures."
+    )
+    label_cosine_range: tuple[float, float] = Field(
+        (0.35, 0.75), description="Cosines of unrelated and of equal names."
+    )
+    label_temperature: float = Field(0.05, gt=0, description="How fast names less alike than the best lose worth.")
+    label_min_probability: float = Field(0.01, gt=0, lt=1, description="p_min: a name this improbable counts nothing.")
+    common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
+    run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
+    writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
+    neighbour_share: float = Field(
+        0.3, ge=0, lt=1, description="Part of k kept for neighbours, when they are asked for (EM-LLM: 0.3)."
+    )
