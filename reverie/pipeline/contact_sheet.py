@@ -61,4 +61,5 @@ def _tile(
 
 
 def _wrap(text: str, width_px: int, size_px: int) -> list[str]:
-    return textwrap.wrap(text, max(10, int((width_px - 2 * MARGIN_PX) / (size_px * 0.52)))) or [""]
+    drawable = text.replace("\N{EN DASH}", "-")  # Pillow's own font lacks it
+    return textwrap.wrap(drawable, max(10, int((width_px - 2 * MARGIN_PX) / (size_px * 0.52)))) or [""]
