@@ -25,7 +25,7 @@ from demos.sample.compose import truth_of
 from demos.sample.plan import plan_stream
 from demos.sample.truth import Fact, Truth
 
-WIDTH_PX, HEIGHT_PX = 1320, 1000
+WIDTH_PX, HEIGHT_PX = 1320, 1040
 START_TIMEOUT_S = 120
 HEARD_TIMEOUT_MS = 240_000
 ANSWER_TIMEOUT_MS = 60_000
@@ -137,6 +137,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of the stream that the camera repeats")
     parser.add_argument("--watch", type=float, default=75.0, help="seconds to watch before the picture is taken")
+    parser.add_argument("--runner", choices=("local", "ray"), default="local", help="where the stages run")
     arguments = parser.parse_args(argv)
     if chromium_path() is None:
         print("error: there is no Chromium; apt install chromium", file=sys.stderr)
@@ -145,17 +146,20 @@ def main(argv: list[str] | None = None) -> int:
 
     with tempfile.TemporaryDirectory(prefix="reverie-") as folder, sync_playwright() as playwright:
         devices = fake_devices(Path(folder) / "devices", arguments.seed, arguments.seconds)
-        with live_server(Path(folder) / "live.memory") as address:
+        with live_server(Path(folder) / "live.memory", arguments.runner) as address:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=chromium_flags(devices))
             page = browser.new_page(viewport={"width": WIDTH_PX, "height": HEIGHT_PX}, device_scale_factor=1.5)
             page.goto(address)
             start_camera(page)
             page.wait_for_timeout(1000 * arguments.watch)
             fact = wait_until_heard(page, list(devices.truth.of("said")))
-            print(ask(page, f"What was said about the {keyword(fact)}?"))
+            for question in (f"What was said about the {keyword(fact)}?", "What was written on the screen?"):
+                print(ask(page, question))
             _wait_for_boxes(page)
+            page.mouse.move(0, 0)
+            page.evaluate("window.scrollTo(0, 0)")
             arguments.out.parent.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=str(arguments.out))
+            page.screenshot(path=str(arguments.out), full_page=True)
             browser.close()
     print(arguments.out)
     return 0

@@ -17,15 +17,6 @@ from reverie.pipeline.contact_sheet import contact_sheet
 from reverie.pipeline.show import LiveProgress, answer_as_text, summary
 
 SAMPLE_SEED, SAMPLE_SECONDS = 7, 120
-SAMPLE_QUESTIONS = [
-    "What was seen in the first minute?",
-    "What was said about the train to Boston?",
-    "When did the cat appear?",
-    "What text was on the screen while the astronaut was shown?",
-    "Which came first, the cat or the cup of coffee?",
-    "How many times did a motorcycle pass?",
-    "Was there an elephant?",
-]
 OWN_QUESTIONS = ["What was seen?", "What was said?", "What text was on the screen?", "What happened at the end?"]
 
 
@@ -39,7 +30,8 @@ def main() -> int:
     arguments = parser.parse_args()
     source, questions = arguments.source, arguments.question or OWN_QUESTIONS
     if source is None:
-        source, questions = _sample(arguments.out), arguments.question or SAMPLE_QUESTIONS
+        source, sample_questions = _sample(arguments.out)
+        questions = arguments.question or sample_questions
     memory = arguments.memory or arguments.out / f"{Path(source).stem}.memory"
     try:
         _watch_and_ask(source, questions, memory, arguments.out)
@@ -49,15 +41,16 @@ def main() -> int:
     return 0
 
 
-def _sample(out: Path) -> str:
-    """Compose the sample stream; its path."""
+def _sample(out: Path) -> tuple[str, list[str]]:
+    """Compose the sample stream; its path, and questions whose answers are known."""
     from demos.sample.compose import compose
+    from demos.sample.showcase import showcase_questions
 
     path = out / "sample.mp4"
     print(f"composing the sample stream {path} ...", flush=True)
     out.mkdir(parents=True, exist_ok=True)
-    compose(SAMPLE_SEED, SAMPLE_SECONDS, path)
-    return str(path)
+    truth = compose(SAMPLE_SEED, SAMPLE_SECONDS, path)
+    return str(path), showcase_questions(truth)
 
 
 def _watch_and_ask(source: str, questions: list[str], memory: Path, out: Path) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import StageError
+from reverie.errors import ReverieError, StageError
 from reverie.pipeline.backend import Backend, Payload, Ticket, WorkerDied
 from reverie.pipeline.graph import Edge, Graph, Node, Port, Role
 from reverie.pipeline.host import Batch, Report
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.05
 TICK_NS = 1_000_000_000
 MAX_RECOVERIES_WITHOUT_PROGRESS = 3
+MAX_WAITING_CALLS = 256
 
 
 @dataclass(slots=True)
@@ -92,13 +93,19 @@ class Executor:
         }
         self._tickets: dict[Ticket, tuple[str, list[Payload]]] = {}
         self._calls: deque[tuple[str, str, tuple[Any, ...]]] = deque()
+        self._asides: list[Ticket] = []
         self._num_recoveries = 0
         self._lock = threading.Lock()
         self.progress = Progress(num_streams=len(streams), started_ns=self._clock.monotonic_ns())
 
     def call_source(self, stream_id: str, method: str, *args: Any) -> None:
-        """Have a method of a stream's source host called, soon. Thread-safe."""
+        """Have a method of a stream's source host called, soon. Thread-safe.
+
+        When the executor does not keep up, the oldest call that still waits is given up.
+        """
         with self._lock:
+            if len(self._calls) >= MAX_WAITING_CALLS:
+                self._calls.popleft()
             self._calls.append((self._streams[stream_id].source, method, args))
 
     def run(self, stop: threading.Event | None = None) -> Progress:
@@ -123,8 +130,8 @@ class Executor:
         now_ns = self._clock.monotonic_ns()
         with self._lock:
             calls, self._calls = list(self._calls), deque()
-        for name, method, args in calls:
-            self._backend.call(name, method, *args)
+        self._asides += [self._backend.call(name, method, *args) for name, method, args in calls]
+        self._settle_asides()
         for name in plan(self._node_views(now_ns), self._edge_views(), now_ns):
             self._dispatch(name, now_ns)
         if not self._tickets:
@@ -134,6 +141,15 @@ class Executor:
             name, payloads = self._tickets.pop(ticket)
             self._nodes[name].busy = False
             self._complete(name, self._backend.result(ticket), payloads)
+
+    def _settle_asides(self) -> None:
+        """Calls that were made for somebody else: what they raise is theirs, and only logged here."""
+        for ticket in self._backend.wait(self._asides, 0) if self._asides else ():
+            self._asides.remove(ticket)
+            try:
+                self._backend.result(ticket)
+            except ReverieError as error:
+                log.warning("%s", error)
 
     def _dispatch(self, name: str, now_ns: int) -> None:
         running = self._nodes[name]
@@ -264,6 +280,7 @@ class Executor:
             raise StageError(dead, f"its process died {self._num_recoveries} times at the same place; see its log")
         log.warning("%s died; going back to the last committed cut", dead)
         self._tickets.clear()
+        self._asides.clear()
         for queue in self._queues.values():
             queue.clear()
         try:

@@ -18,13 +18,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from reverie.clock import Clock, SystemClock
 from reverie.errors import ConfigError, UsageError
 from reverie.memory import Memory
+from reverie.perception.items import check_item
 from reverie.pipeline.backend import Backend
 from reverie.pipeline.build import Answerer, build_graph, open_memory, plan_sources
 from reverie.pipeline.config import Profile, load_profile
@@ -34,6 +36,9 @@ from reverie.telemetry import Span
 from reverie.types import Answer, AudioChunk, Frame, Item, TimeSpan, ns
 
 FOREVER_NS = 1 << 62
+
+if TYPE_CHECKING:
+    from reverie.pipeline.distributed.backend import RayReasoner
 
 Runner = Literal["ray", "local"]
 SourceSpec = str | Path | Iterable[Frame | AudioChunk] | Any
@@ -69,7 +74,12 @@ class Watch:
 
     def push(self, items: Sequence[Frame | AudioChunk], stream_id: str | None = None) -> None:
         """Send items to a stream that was opened with `reverie.Push`; live, so the newest wins."""
-        self._executor.call_source(stream_id or self._live[0], "push", list(items))
+        if stream_id is None and len(self._live) != 1:
+            raise UsageError("name the stream to push to: there is not exactly one live stream")
+        stream_id = stream_id or self._live[0]
+        for item in items:
+            check_item(item, stream_id)
+        self._executor.call_source(stream_id, "push", list(items))
 
     def finish(self) -> None:
         """End the live streams where they stand; what is under way is still remembered."""
@@ -128,6 +138,7 @@ class Session:
         self.profile = profile if isinstance(profile, Profile) else load_profile(profile)
         self.runner, self._clock = runner, clock or SystemClock()
         self._answerer: Answerer | None = None
+        self._reasoner: RayReasoner | None = None
         self._watches: list[Watch] = []
 
     @property
@@ -176,9 +187,13 @@ class Session:
     def ask(self, question: str, *, stream_ids: Sequence[str] = ()) -> Answer:
         """Answer from what has been remembered so far, also while a watch goes on.
 
+        Under Ray the first watch starts a reasoning actor, which answers from then on.
+
         Raises:
             UsageError: the question is empty or too long, or nothing has been remembered here.
         """
+        if self._reasoner is not None:
+            return self._reasoner.ask(question, stream_ids=tuple(stream_ids))
         return self._open_answerer().ask(question, stream_ids=tuple(stream_ids))
 
     def timed_ask(self, question: str, *, stream_ids: Sequence[str] = ()) -> tuple[Answer, float]:
@@ -194,6 +209,9 @@ class Session:
         for watch in self._watches:
             watch._thread.join()
         self._watches.clear()
+        if self._reasoner is not None:
+            self._reasoner.close()
+            self._reasoner = None
         if self._answerer is not None:
             self._answerer.close()
             self._answerer = None
@@ -203,8 +221,10 @@ class Session:
             from reverie.pipeline.local import LocalBackend
 
             return LocalBackend()
-        from reverie.pipeline.distributed.backend import RayBackend
+        from reverie.pipeline.distributed.backend import RayBackend, RayReasoner
 
+        if self._reasoner is None:
+            self._reasoner = RayReasoner(partial(Answerer, self.directory, self.profile))
         return RayBackend()
 
     def _open_answerer(self) -> Answerer:

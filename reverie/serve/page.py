@@ -98,7 +98,7 @@ def live_page(live: LiveSession) -> gr.Blocks:
             with gr.Column(scale=5, min_width=420):
                 chat = gr.Chatbot(
                     show_label=False,
-                    height=300,
+                    height=284,
                     render_markdown=False,
                     buttons=[],
                     feedback_options=None,

@@ -72,7 +72,7 @@ def status_panel(view: View) -> str:
             (f"{count('moments'):.0f}", "moments"),
             (f"{len(view.events)}", "events"),
             (f"{count('words_heard'):.0f}", "words heard"),
-            (f"{count('words_read'):.0f}", "words read"),
+            (f"{count('words_read'):.0f}", "read"),
             (byte_count(count("bytes_kept")), "kept"),
         ]
         counts = "".join(f"<li><b>{value}</b> {unit}</li>" for value, unit in cells)

@@ -10,7 +10,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Protocol
 
 import ray
 
@@ -45,14 +45,23 @@ class HostShell:
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args))
 
 
-class Reasoning:
-    """Answers questions from a memory that another actor is writing. Holds no state: it may restart at will."""
+class Answers(Protocol):
+    """What answers questions (see `reverie.pipeline.build.Answerer`)."""
 
-    def __init__(self, make: Callable[[], Callable[..., Answer]]) -> None:
-        self._ask = make()
+    def ask(self, question: str, *, stream_ids: tuple[str, ...]) -> Answer: ...
+
+
+class Reasoning:
+    """Answers from a memory that another actor writes. It holds no state, so it may restart at will."""
+
+    def __init__(self, make: Callable[[], Answers]) -> None:
+        self._make = make
+        self._answers: Answers | None = None
 
     def ask(self, question: str, stream_ids: tuple[str, ...]) -> Answer:
-        return self._ask(question, stream_ids=stream_ids)
+        if self._answers is None:  # the memory may not have been there when the actor started
+            self._answers = self._make()
+        return self._answers.ask(question, stream_ids=stream_ids)
 
     def pid(self) -> int:
         return os.getpid()

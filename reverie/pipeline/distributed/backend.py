@@ -18,7 +18,7 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from reverie.errors import ReverieError, StageError
 from reverie.pipeline.backend import WorkerDied
-from reverie.pipeline.distributed.actors import HostActor, ReasoningActor
+from reverie.pipeline.distributed.actors import Answers, HostActor, ReasoningActor
 from reverie.pipeline.graph import Node, Port
 from reverie.pipeline.local import LocalBackend
 from reverie.types import Answer, Item
@@ -142,13 +142,13 @@ class RayBackend:
 
 
 class RayReasoner:
-    """A reasoning actor, asked from this process."""
+    """A reasoning actor, asked from this process. `make` builds what answers, where the actor runs."""
 
-    def __init__(self, make: Callable[[], Callable[..., Answer]]) -> None:
+    def __init__(self, make: Callable[[], Answers]) -> None:
         connect()
         self._actor = ReasoningActor.options(runtime_env={"env_vars": THREADS}).remote(make)
 
-    def ask(self, question: str, stream_ids: tuple[str, ...] = ()) -> Answer:
+    def ask(self, question: str, *, stream_ids: tuple[str, ...] = ()) -> Answer:
         try:
             answer: Answer = ray.get(self._actor.ask.remote(question, stream_ids))
         except RayTaskError as error:
@@ -156,6 +156,11 @@ class RayReasoner:
                 raise error.cause from None
             raise
         return answer
+
+    def pid(self) -> int:
+        """The actor's process."""
+        pid: int = ray.get(self._actor.pid.remote())
+        return pid
 
     def close(self) -> None:
         ray.kill(self._actor)
