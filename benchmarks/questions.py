@@ -4,6 +4,9 @@
 
 Deterministic for a stream: the generator's seed is the stream's. The answerable ones ask for what the truth holds, in
 several phrasings of every kind; those without an answer come from `unanswerable.py`. Scoring is in `scoring.py`.
+
+Quotas hold apart for questions about things that no class list of the embedded profile has ("open", see
+demos/sample/catalogue.py), so that these never crowd out the others, and are reported apart.
 """
 
 from __future__ import annotations
@@ -18,8 +21,7 @@ import numpy as np
 
 from benchmarks.phrasing import Draft, Phrasing, bare, the
 from benchmarks.scoring import Question, SpanS
-from benchmarks.unanswerable import Unanswerable
-from demos.sample.catalogue import CATALOGUE
+from benchmarks.unanswerable import Unanswerable, vocabulary_of
 from demos.sample.plan import VISITORS
 from demos.sample.truth import Fact, Truth
 from demos.sample.words import load_captions, load_sentences
@@ -30,7 +32,7 @@ def make_questions(truth: Truth) -> tuple[Question, ...]:
     words = Phrasing(np.random.default_rng((truth.seed, 2)))
     things = main_things(truth)
     quotas = (*Answerable(truth, things, words).quotas(), *Unanswerable(truth, things, words).quotas())
-    drafts = [draft for make, most in quotas for draft, _ in zip(make(), range(most), strict=False)]
+    drafts = [draft for quota in quotas for draft in _taken(*quota)]
     return tuple(Question(question_id=f"s{truth.seed}-{n:02d}", **draft) for n, draft in enumerate(drafts))  # type: ignore[arg-type]
 
 
@@ -43,6 +45,18 @@ def main_things(truth: Truth) -> tuple[Fact, ...]:
     return tuple(found.values())
 
 
+def _taken(make: Callable[[], Iterator[Draft]], most: int, most_open: int) -> Iterator[Draft]:
+    """So many drafts about listed things, words and music, and so many about open things."""
+    left = {False: most, True: most_open}
+    for draft in make():
+        is_open = draft.get("vocabulary") == "open"
+        if left[is_open] > 0:
+            left[is_open] -= 1
+            yield draft
+        if not any(left.values()):
+            return
+
+
 class Answerable:
     """Every method yields drafts of one kind, in random order. `things` are the first facts of all main things."""
 
@@ -51,12 +65,13 @@ class Answerable:
         self._sentences = {sentence.sentence_id: sentence for sentence in load_sentences()}
         self._captions = {caption.caption_id: caption for caption in load_captions()}
 
-    def quotas(self) -> tuple[tuple[Callable[[], Iterator[Draft]], int], ...]:
-        """How many questions to take of each kind."""
+    def quotas(self) -> tuple[tuple[Callable[[], Iterator[Draft]], int, int], ...]:
+        """How many questions to take of each kind, and how many more about open things."""
         return (
-            (self.when_seen, 4), (self.is_there, 3), (self.what_at, 3), (self.asked_of_speech, 4), (self.when_said, 3),
-            (self.said_while, 2), (self.seen_while, 2), (self.asked_of_text, 3), (self.when_written, 2),
-            (self.order_of_things, 2), (self.order_of_speech, 1), (self.how_many, 2), (self.where, 3), (self.music, 1),
+            (self.when_seen, 4, 2), (self.is_there, 3, 2), (self.what_at, 3, 1), (self.asked_of_speech, 4, 0),
+            (self.when_said, 3, 0), (self.said_while, 2, 1), (self.seen_while, 2, 1), (self.asked_of_text, 3, 0),
+            (self.when_written, 2, 0), (self.order_of_things, 2, 1), (self.order_of_speech, 1, 0),
+            (self.how_many, 2, 0), (self.where, 3, 1), (self.music, 1, 0),
         )  # fmt: skip
 
     # --- seen -----------------------------------------------------------------------------------
@@ -92,7 +107,7 @@ class Answerable:
             if fact.names and fact in there:
                 yield {
                     "kind": "what", "answerable": True, "spans_s": tuple(other.span_s for other in there),
-                    "keywords": (tuple(name for other in there for name in other.names),), "vocabulary": _lists(fact),
+                    "keywords": (tuple(name for other in there for name in other.names),), "vocabulary": _any_lists(there),
                     "text": self._words.phrase(
                         "What did you see at {}?", "What was on the screen at {}?", "What could one see around {}?",
                         thing=f"{at_s // 60}:{at_s % 60:02d}",
@@ -137,7 +152,7 @@ class Answerable:
             yield {
                 "kind": "order", "answerable": True, "spans_s": (self._first(first), self._first(second)),
                 "keywords": (first.names,), "rivals": tuple(set(second.names) - set(first.names)),
-                "vocabulary": _lists(first),
+                "vocabulary": "open" if "open" in (vocabulary_of(first), vocabulary_of(second)) else vocabulary_of(first),
                 "text": self._words.either(
                     "Which came first, {} or {}?", "What did you see first, {} or {}?", first.text, second.text
                 ),
@@ -169,7 +184,7 @@ class Answerable:
                     "What was said while you could see {}?", "What did you hear while you saw {}?",
                     thing=the(fact.text),
                 )  # fmt: skip
-                yield {**_quoting("while", heard[0], text, answer), "vocabulary": _lists(fact)}
+                yield {**_quoting("while", heard[0], text, answer), "vocabulary": vocabulary_of(fact)}
 
     def seen_while(self) -> Iterator[Draft]:
         for said in self._words.shuffled(self._truth.of("said")):
@@ -181,7 +196,7 @@ class Answerable:
             if seen:
                 yield {
                     "kind": "while", "answerable": True, "spans_s": (*(fact.span_s for fact in seen), said.span_s),
-                    "keywords": (tuple(name for fact in seen for name in fact.names),), "vocabulary": _lists(seen[0]),
+                    "keywords": (tuple(name for fact in seen for name in fact.names),), "vocabulary": _any_lists(seen),
                     "text": self._words.phrase(
                         "What was on the screen when somebody mentioned {}?",
                         "What did you see while they talked about {}?",
@@ -236,7 +251,7 @@ class Answerable:
 
     def _seen(self, fact: Fact, **fields: object) -> Draft:
         spans_s = tuple(other.span_s for other in self._truth.showing(fact.names[0]))
-        return {"answerable": True, "spans_s": spans_s, "vocabulary": _lists(fact), **fields}
+        return {"answerable": True, "spans_s": spans_s, "vocabulary": vocabulary_of(fact), **fields}
 
     def _apart(self, fact: Fact) -> bool:
         """Whether no other thing of the stream could be taken for this one."""
@@ -247,18 +262,17 @@ class Answerable:
         return self._truth.showing(fact.names[0])[0].span_s
 
     def _pairs(self, facts: Sequence[Fact]) -> Iterator[tuple[Fact, Fact]]:
-        """Pairs in the order of time, at least 5 s apart, no fact twice."""
-        mixed = self._words.shuffled(facts)
+        """Pairs in the order of time, at least 5 s apart, no fact twice; listed things with listed ones first."""
+        mixed = sorted(self._words.shuffled(facts), key=lambda fact: vocabulary_of(fact) == "open")
         for one, two in zip(mixed[::2], mixed[1::2], strict=False):
             first, second = sorted((one, two), key=lambda fact: fact.start_s)
             if second.start_s - first.start_s >= 5:
                 yield first, second
 
 
-def _lists(fact: Fact) -> str:
-    """Whose class list has the thing of a fact."""
-    asset = CATALOGUE[fact.source_id]
-    return next((part.vocabulary for part in asset.parts if part.phrase == fact.text), asset.vocabulary)
+def _any_lists(facts: Sequence[Fact]) -> str:
+    """The same where naming any one of several things is right."""
+    return next((vocabulary_of(fact) for fact in facts if vocabulary_of(fact) != "open"), "open")
 
 
 def _quoting(kind: str, fact: Fact, text: str, answer: tuple[str, ...]) -> Draft:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.phrasing import Draft, Phrasing, bare, the
+from demos.sample.catalogue import CATALOGUE
 from demos.sample.truth import Fact, Truth
 from demos.sample.words import (
     Absent,
@@ -22,17 +23,22 @@ from demos.sample.words import (
     load_sentences,
 )
 
-NEVER_SHOWN = (
-    # of COCO
-    "a giraffe", "a zebra", "an elephant", "a cow", "a sheep", "a kite", "a surfboard", "a snowboard",
-    "a pizza", "a banana", "a broccoli", "a hot dog", "a cake", "a donut", "a toilet", "a microwave",
-    "a toaster", "a laptop", "a keyboard", "an umbrella", "a suitcase", "a tennis racket", "a skateboard", "a sink",
-    "a pair of scissors", "a toothbrush", "a hair dryer", "a wine glass", "a baseball bat",
-    # of ImageNet or of neither
-    "a penguin", "a shark", "a windmill", "a lighthouse", "a volcano", "a guitar", "a piano", "a submarine", "a parrot",
-    "a swimming pool", "a snowman", "a chess board", "a violin", "a dolphin", "a candle", "a tent",
-    "a hammock", "a waterfall", "a robot", "a dragon", "a clown", "a tractor", "a hot air balloon",
-)  # fmt: skip
+NEVER_SHOWN = {  # by whose class list has them, by the same rule as in the catalogue
+    "coco": (
+        "a giraffe", "a zebra", "an elephant", "a cow", "a sheep", "a kite", "a surfboard", "a snowboard",
+        "a pizza", "a banana", "a broccoli", "a hot dog", "a cake", "a donut", "a toilet", "a microwave",
+        "a toaster", "a laptop", "a keyboard", "an umbrella", "a suitcase", "a tennis racket", "a skateboard", "a sink",
+        "a pair of scissors", "a toothbrush", "a hair dryer", "a wine glass", "a baseball bat",
+    ),
+    "imagenet": (
+        "a penguin", "a shark", "a lighthouse", "a volcano", "a guitar", "a piano", "a submarine", "a violin",
+        "a candle", "a tent", "a tractor",
+    ),
+    "open": (
+        "a windmill", "a parrot", "a swimming pool", "a snowman", "a chess board", "a dolphin", "a hammock",
+        "a waterfall", "a robot", "a dragon", "a clown", "a hot air balloon",
+    ),
+}  # fmt: skip
 BEYOND = (
     ("man_in_car", "What is the name of the man in the car?", "identity"),
     ("man_in_car", "Where is the man in the car going?", "intention"),
@@ -61,45 +67,47 @@ class Unanswerable:
     def __init__(self, truth: Truth, things: Sequence[Fact], words: Phrasing) -> None:
         self._truth, self._things, self._words = truth, things, words
 
-    def quotas(self) -> tuple[tuple[Callable[[], Iterator[Draft]], int], ...]:
-        """How many questions to take of each kind."""
+    def quotas(self) -> tuple[tuple[Callable[[], Iterator[Draft]], int, int], ...]:
+        """How many questions to take of each kind, and how many more about open things."""
         return (
-            (self.when, 3), (self.is_there, 4), (self.how_many, 2), (self.while_, 2), (self.order, 2),
-            (self.speech, 7), (self.text, 5), (self.beyond, 5),
+            (self.when, 3, 1), (self.is_there, 4, 2), (self.how_many, 2, 1), (self.while_, 2, 1), (self.order, 2, 1),
+            (self.speech, 7, 0), (self.text, 5, 0), (self.beyond, 5, 0),
         )  # fmt: skip
 
     def when(self) -> Iterator[Draft]:
-        for thing in self._absent_things():
+        for thing, vocabulary in self._absent_things():
             text = self._words.phrase(
                 "When did you see {}?", "When did {} appear?", "When could one see {}?", thing=thing
             )
-            yield _draft("when", text, "absent thing")
+            yield _draft("when", text, "absent thing", vocabulary)
 
     def is_there(self) -> Iterator[Draft]:
-        for thing in self._absent_things():
+        for thing, vocabulary in self._absent_things():
             text = self._words.phrase("Did you see {}?", "Did {} appear at any time?", "Have you seen {}?", thing=thing)
-            yield _draft("is_there", text, "absent thing")
+            yield _draft("is_there", text, "absent thing", vocabulary)
 
     def how_many(self) -> Iterator[Draft]:
-        for thing in self._absent_things():
+        for thing, vocabulary in self._absent_things():
             text = self._words.phrase(
                 "How many times did {} cross the screen?", "How often did {} come by?", thing=thing
             )
-            yield _draft("how_many", text, "absent thing")
+            yield _draft("how_many", text, "absent thing", vocabulary)
 
     def while_(self) -> Iterator[Draft]:
-        for thing in self._absent_things():
+        for thing, vocabulary in self._absent_things():
             text = self._words.phrase(
                 "What was said while you could see {}?", "Where in the picture was {}?", thing=the(thing)
             )
-            yield _draft("while" if "said" in text else "where", text, "absent thing")
+            yield _draft("while" if "said" in text else "where", text, "absent thing", vocabulary)
 
     def order(self) -> Iterator[Draft]:
-        for thing, fact in zip(self._absent_things(), self._words.shuffled(self._things), strict=False):
+        """An absent thing and one that is shown, of a class list if any such is."""
+        shown = [fact for fact in self._things if vocabulary_of(fact) != "open"] or self._things
+        for (thing, vocabulary), fact in zip(self._absent_things(), self._words.shuffled(shown), strict=False):
             text = self._words.either(
                 "Which came first, {} or {}?", "What did you see first, {} or {}?", thing, fact.text
             )
-            yield _draft("order", text, "absent thing")
+            yield _draft("order", text, "absent thing", vocabulary)
 
     def speech(self) -> Iterator[Draft]:
         """By turns about a topic of no sentence and about one that another stream has."""
@@ -129,13 +137,15 @@ class Unanswerable:
             if not needs or needs in shown:
                 yield _draft("beyond", text, why)
 
-    def _absent_things(self) -> Iterator[str]:
+    def _absent_things(self) -> Iterator[tuple[str, str]]:
+        """Things with whose class list has them."""
         words = " ".join(" ".join((fact.text, *fact.names, *fact.also)) for fact in self._truth.facts).lower()
-        for thing in self._words.shuffled(NEVER_SHOWN):
+        pool = [(thing, vocabulary) for vocabulary, things in NEVER_SHOWN.items() for thing in things]
+        for thing, vocabulary in self._words.shuffled(pool):
             if not any(
                 re.search(rf"\b{word}", words) for word in thing.split() if len(word) > 2 and word not in _SMALL
             ):
-                yield thing
+                yield thing, vocabulary
 
     def _unheard_of(self, entry: Absent | Sentence) -> bool:
         """Whether no sentence or text of the stream has a telling word of the topic."""
@@ -143,5 +153,13 @@ class Unanswerable:
         return not any(re.search(rf"\b{word}", words) for word in bare(entry.topic).lower().split() if len(word) > 3)
 
 
-def _draft(kind: str, text: str, why: str) -> Draft:
-    return {"kind": kind, "answerable": False, "text": text, "why": why}
+def vocabulary_of(fact: Fact) -> str:
+    """Whose class list has the thing of a fact; "" for what is said or written."""
+    asset = CATALOGUE.get(fact.source_id)
+    if asset is None:
+        return ""
+    return next((part.vocabulary for part in asset.parts if part.phrase == fact.text), asset.vocabulary)
+
+
+def _draft(kind: str, text: str, why: str, vocabulary: str = "") -> Draft:
+    return {"kind": kind, "answerable": False, "text": text, "why": why, "vocabulary": vocabulary}

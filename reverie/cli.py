@@ -180,7 +180,7 @@ def main() -> None:
     """Entry point of the `reverie` script: our own errors become one line and an exit code."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
-        app(standalone_mode=True)
+        app(prog_name="reverie", standalone_mode=True)
     except ReverieError as error:
         sys.stderr.write(f"reverie: {error}\n")
         sys.exit(error.exit_code)

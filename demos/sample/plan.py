@@ -172,9 +172,13 @@ def _pick_pair(rng: np.random.Generator, visitor: str) -> tuple[str, str]:
 def _deal(rng: np.random.Generator, photos: list[Asset], clips: list[Asset]) -> list[str | Asset]:
     """About two minutes of scenes, to be taken from the end: photographs, the clips, two stages with visits, a pair.
 
-    The first two are what a stream of two minutes may have no time for: photographs only.
+    The first two are what a stream of two minutes may have no time for: photographs only. Half of the six are of things
+    in a class list, as far as there are any that are not in a stage's scene.
     """
-    chosen: list[str | Asset] = [photos[i] for i in rng.permutation(len(photos))[:6]]
+    mixed = [photos[i] for i in rng.permutation(len(photos))]
+    known, others = ([p for p in mixed if (p.vocabulary != "open") is listed] for listed in (True, False))
+    deck = [*known[:3], *others][:6]
+    chosen: list[str | Asset] = [deck[i] for i in rng.permutation(len(deck))]
     if rng.random() < 0.5:
         chosen[-1] = chosen[-2]  # one picture comes back
     rest = [*chosen[2:], "visit", "visit", "pair", *clips]

@@ -7,7 +7,7 @@ allowed the strips of several pictures are stacked into one, recognised together
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -36,6 +36,7 @@ class Capture:
 
     pts_ns: int
     floor_ns: int
+    areas: tuple[Area, ...]
     strips: tuple[Strip, ...]
     strokes: Strokes = field(repr=False)
 
@@ -56,28 +57,60 @@ class TextBlock:
 def cut_strips(image: Rgb, areas: Iterable[Area]) -> tuple[Strip, ...]:
     """Copies of the rows around areas, those that touch joined."""
     height = len(image)
+    return tuple(Strip(pixels=image[a:b].copy(), top=a, height=height) for a, b in _rows(areas, height))
+
+
+def within_budget(
+    captures: Sequence[Capture], max_rows: int, stood_ns: Callable[[Capture, Area], int]
+) -> tuple[list[Capture], list[Area]]:
+    """Drop areas until the rows of the rest are at most `max_rows`; returns what is kept and what was dropped.
+
+    Those go first that stood the shortest, of these the tallest: a caption stands while the texture around it moves,
+    and has to outlive what its rows were joined with. One area is always kept.
+    """
+    left = [list(capture.areas) for capture in captures]
+    if sum(capture.num_rows for capture in captures) <= max_rows:
+        return list(captures), []
+    ranked = sorted(
+        (stood_ns(capture, area), area.y0 - area.y1, index, place)
+        for index, capture in enumerate(captures)
+        for place, area in enumerate(capture.areas)
+    )
+    num_rows = [capture.num_rows for capture in captures]
+    dropped: list[Area] = []
+    for _, _, index, place in ranked[:-1]:
+        if sum(num_rows) <= max_rows:
+            break
+        area = captures[index].areas[place]
+        left[index].remove(area)
+        dropped.append(area)
+        num_rows[index] = sum(b - a for a, b in _rows(left[index], captures[index].strips[0].height))
+    return [_narrowed(capture, areas) for capture, areas in zip(captures, left, strict=True) if areas], dropped
+
+
+def _narrowed(capture: Capture, areas: Sequence[Area]) -> Capture:
+    """A capture of some of its areas, without the rows that only the others needed."""
+    if len(areas) == len(capture.areas):
+        return capture
+    height = capture.strips[0].height
+    strips = []
+    for top, bottom in _rows(areas, height):
+        whole = next(s for s in capture.strips if s.top <= top and bottom <= s.top + len(s.pixels))
+        strips.append(Strip(pixels=whole.pixels[top - whole.top : bottom - whole.top].copy(), top=top, height=height))
+    return replace(capture, areas=tuple(areas), strips=tuple(strips))
+
+
+def _rows(areas: Iterable[Area], height: int) -> list[tuple[int, int]]:
+    """The rows around areas of a picture `height` rows high, as (first, one past the last)."""
     rows: list[tuple[int, int]] = []
     for area in sorted(areas, key=lambda area: area.y0):
         grown = area.grown(0, 0.5 * (area.y1 - area.y0) + _MARGIN_PX / height)
         top, bottom = round(grown.y0 * height), round(grown.y1 * height)
         if rows and top <= rows[-1][1]:
-            rows[-1] = (rows[-1][0], max(rows[-1][1], bottom))
+            rows[-1] = (min(rows[-1][0], top), max(rows[-1][1], bottom))
         else:
             rows.append((top, bottom))
-    return tuple(Strip(pixels=image[top:bottom].copy(), top=top, height=height) for top, bottom in rows)
-
-
-def within_budget(captures: Sequence[Capture], max_rows: int) -> list[Capture]:
-    """Drop strips until the rest has at most `max_rows`, tallest first: textures run together, captions do not."""
-    kept = list(captures)
-    while sum(capture.num_rows for capture in kept) > max_rows:
-        strips = [(len(strip.pixels), index, strip) for index, capture in enumerate(kept) for strip in capture.strips]
-        if len(strips) == 1:
-            break
-        _, index, tallest = max(strips, key=lambda entry: entry[:2])
-        left = tuple(strip for strip in kept[index].strips if strip is not tallest)
-        kept[index : index + 1] = [replace(kept[index], strips=left)] if left else []
-    return kept
+    return rows
 
 
 def read_captures(reader: TextReader, captures: Sequence[Capture]) -> list[list[Line]]:

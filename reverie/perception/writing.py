@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.perception.captures import Capture, cut_strips, group_lines, read_captures, within_budget
@@ -159,17 +160,31 @@ class WritingStage(Stage[Frame, Observation]):
 
     def _capture(self, stream: ScreenState, seen: Tentative, pts_ns: int, areas: Sequence[Area]) -> None:
         strokes = seen.found.strokes
-        capture = Capture(pts_ns=pts_ns, floor_ns=seen.floor_ns, strips=cut_strips(seen.image, areas), strokes=strokes)
-        stream.waiting.append(capture)
-        stream.waiting = within_budget(stream.waiting, max(self._config.max_waiting_rows, len(seen.image) * 3 // 2))
+        capture = Capture(
+            pts_ns=pts_ns,
+            floor_ns=seen.floor_ns,
+            areas=tuple(areas),
+            strips=cut_strips(seen.image, areas),
+            strokes=strokes,
+        )
+        max_rows = max(self._config.max_waiting_rows, len(seen.image) * 3 // 2)
+        stream.waiting, dropped = within_budget(
+            [*stream.waiting, capture], max_rows, lambda capture, area: self._stood_ns(stream, capture, area)
+        )
         if stream.examined is None or stream.examined.shape != strokes.shape:
-            stream.examined = strokes
-            return
+            stream.examined = np.zeros_like(strokes)
         examined = stream.examined.copy()
         for area in areas:
             place = area.slices(*examined.shape)
             examined[place] = strokes[place]
+        for area in dropped:  # not read, so worth another look if it still stands
+            examined[area.slices(*examined.shape)] = 0
         stream.examined = examined
+
+    def _stood_ns(self, stream: ScreenState, capture: Capture, area: Area) -> int:
+        """How long a place has looked as it was captured, so far."""
+        onset_ns, end_ns = self._span(stream, capture, area)
+        return (stream.last_ns if end_ns is None else end_ns) - onset_ns
 
     def _settle(self, stream: ScreenState) -> None:
         """No picture follows, so what was seen in the last one stands."""

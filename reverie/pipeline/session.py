@@ -24,8 +24,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import ConfigError, UsageError
+from reverie.errors import ConfigError, MemoryStoreError, UsageError
 from reverie.memory import Memory
+from reverie.memory.store import DATABASE
 from reverie.perception.items import check_item
 from reverie.pipeline.backend import Backend
 from reverie.pipeline.build import Answerer, build_graph, open_memory, plan_sources
@@ -258,6 +259,7 @@ def forget(
 
     Raises:
         UsageError: nothing was named, or `everything` together with something.
+        MemoryStoreError: there is no memory.
     """
     named = bool(stream_ids) or from_s is not None or to_s is not None
     if named == everything:
@@ -267,5 +269,8 @@ def forget(
     span = None
     if from_s is not None or to_s is not None:
         span = TimeSpan(start_ns=ns(from_s or 0), end_ns=FOREVER_NS if to_s is None else ns(to_s))
-    with open_memory(Path(directory).resolve(), load_profile("embedded"), "w") as memory:
+    directory = Path(directory).resolve()
+    if not (directory / DATABASE).exists():  # opened for writing it would be made
+        raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
+    with open_memory(directory, load_profile("embedded"), "w") as memory:
         return asdict(memory.forget(span=span, stream_ids=stream_ids, everything=everything))

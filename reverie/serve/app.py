@@ -92,7 +92,16 @@ async def _run(live: LiveSession, listener: socket.socket) -> None:
     address = f"http://{HOST}:{listener.getsockname()[1]}"
     sys.stderr.write(f"reverie: the live page is at {address}, its memory in {live.directory}; Ctrl+C ends it\n")
     sys.stderr.flush()
+    keeping = asyncio.create_task(_keep_sigterm())
     await uvicorn.Server(config).serve(sockets=[listener])
+    keeping.cancel()
+
+
+async def _keep_sigterm() -> None:
+    """Ray's core takes SIGTERM over when it starts and would abort the process: take it back, before long."""
+    while True:
+        await asyncio.sleep(1)
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM))
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

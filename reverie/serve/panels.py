@@ -51,7 +51,7 @@ def picture_panel(view: View) -> str:
     if view.phase is Phase.IDLE:
         words = "Start the camera, or choose a file."
     elif view.phase is Phase.STARTING:
-        words = "Waking the senses: models are being loaded. Nothing that is said meanwhile is lost."
+        words = "Waking the senses: models are being loaded. What is said meanwhile is kept (the last half minute)."
     elif view.phase is Phase.FAILED:
         words = "Nothing is being watched."
     else:

@@ -1,11 +1,13 @@
 """The routes, in the whole application: gradio mounted, a real session behind it."""
 
 import asyncio
+import socket
 
 import pytest
 from fastapi.testclient import TestClient
 
-from reverie.serve.app import build
+from reverie.errors import UsageError
+from reverie.serve.app import build, serve
 from reverie.serve.web import POLICY
 from tests.serve.conftest import SteppingClock, quick_session
 from tests.serve.pictures import plain
@@ -136,3 +138,13 @@ def test_no_function_of_the_page_is_offered_as_an_api(idle):
     offered = idle[0].get("/gradio_api/info").json()
     assert offered["named_endpoints"] == {}
     assert offered["unnamed_endpoints"] == {}
+
+
+def test_a_port_that_is_taken_is_named_before_anything_is_written(tmp_path):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} cannot be taken .* --port"):
+            serve(tmp_path / "memory", profile="embedded", runner="local", port=port)
+    assert not (tmp_path / "memory").exists()

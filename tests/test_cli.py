@@ -1,0 +1,263 @@
+"""The command line: its verbs and options are pinned, its results are what the README says, its exit codes hold."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from io import BytesIO
+
+import pyarrow.parquet as parquet
+import pysubs2
+import pytest
+import typer
+import yaml
+
+from demos.sample.compose import truth_path
+from demos.sample.truth import Truth
+from reverie.cli import Format, RunnerName, app
+
+VERBS = {
+    "watch": ["SOURCE...", "--memory!", "--profile", "--runner", "--json"],
+    "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
+    "timeline": ["--memory!", "--stream", "--json"],
+    "export": ["--memory!", "--format", "--out", "--stream"],
+    "forget": ["--memory!", "--from", "--to", "--stream", "--all", "--json"],
+    "doctor": ["--json"],
+    "config show": ["--profile", "--json"],
+    "demo": ["--memory", "--profile", "--runner", "--port"],
+}
+CITATION = ["stream_id", "start_s", "end_s", "modality", "text", "thumbnail", "score"]
+
+
+def surface(command, name=""):
+    """Every verb with its arguments and options, as a user types them; `!` marks an option that must be given."""
+    if hasattr(command, "commands"):
+        found = {}
+        for child_name, child in command.commands.items():
+            found |= surface(child, f"{name} {child_name}".strip())
+        return found
+    shown = []
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            shown.append(parameter.metavar or parameter.name)
+        else:
+            shown += [option + "!" * parameter.required for option in (*parameter.opts, *parameter.secondary_opts)]
+    return {name: shown}
+
+
+def test_verbs_and_options_are_frozen():
+    assert surface(typer.main.get_command(app)) == VERBS
+
+
+def test_choices_are_frozen():
+    assert [name.value for name in RunnerName] == ["ray", "local"]
+    assert [name.value for name in Format] == ["srt", "vtt", "json", "parquet"]
+
+
+# --- without a memory ---
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["wach"],
+        ["watch", "x.mp4"],
+        ["watch", "--memory", "m"],
+        ["watch", "x.mp4", "--memory", "m", "--runner", "dask"],
+        ["export", "--memory", "m", "--format", "docx"],
+        ["ask", "--memory", "m"],
+        ["forget", "--memory", "m", "--from", "soon"],
+        ["timeline", "--memory", "m", "--colour"],
+    ],
+)
+def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
+    outcome = cli(*arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert "Usage: reverie" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["forget"], "--from and --to, --stream, or --all"),
+        (["forget", "--all", "--from", "3"], "--all alone"),
+        (["forget", "--from", "9", "--to", "3"], "has to be after --from"),
+        (["export", "--format", "parquet"], "--out"),
+    ],
+)
+def test_calls_that_contradict_themselves_are_exit_code_2(cli, tmp_path, arguments, said):
+    outcome = cli(*arguments, "--memory", tmp_path / "m")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("reverie: ")
+    assert said in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "verb", [["ask", "What was seen?"], ["timeline"], ["export"], ["forget", "--all"], ["forget", "--stream", "x"]]
+)
+def test_a_memory_that_is_not_there_is_exit_code_1_and_is_not_made(cli, tmp_path, verb):
+    outcome = cli(*verb, "--memory", tmp_path / "m")
+    assert (outcome.code, outcome.out) == (1, "")
+    assert outcome.err == f"reverie: there is no memory at {tmp_path / 'm'}: watch something into it first\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_config_show_prints_a_profile_that_can_be_loaded_again(cli, tmp_path):
+    from reverie.pipeline.config import load_profile
+
+    outcome = cli("config", "show")
+    assert (outcome.code, outcome.err) == (0, "")
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(outcome.out)
+    assert load_profile(copy) == load_profile("embedded")
+    assert json.loads(cli("config", "show", "--json").out) == yaml.safe_load(outcome.out)
+
+
+def test_doctor_finds_everything_that_the_embedded_profile_needs(cli):
+    outcome = cli("doctor", "--json")
+    report = json.loads(outcome.out)
+    assert (outcome.code, report["ok"], report["faults"]) == (0, True, [])
+    assert report["sqlite"]["fts5"]
+    assert set(report["models"].values()) == {"ok"}
+    assert report["profiles"]["embedded"]["perceives"] == ["vision", "objects", "writing", "speech", "sound"]
+    assert report["profiles"]["embedded"]["cannot_perceive"]
+    assert "cannot perceive" in cli("doctor").out
+
+
+def test_help_of_every_verb_names_its_options(cli):
+    for verb, options in VERBS.items():
+        outcome = cli(*verb.split(), "--help")
+        assert outcome.code == 0
+        assert all(option.rstrip("!") in outcome.out for option in options if option.startswith("--"))
+
+
+# --- with one ---
+
+
+def test_a_watch_through_the_script_writes_results_to_stdout_and_progress_to_stderr(tmp_path, quick_profile):
+    from tests.media import every, write_media
+
+    path = write_media(tmp_path / "clip.mp4", times_s=every(12.5, 4), seconds=4)
+    call = [sys.executable, "-m", "reverie.cli", "watch", path, "--memory", tmp_path / "m", "--runner", "local"]
+    done = subprocess.run([*call, "--profile", quick_profile, "--json"], capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout)
+    assert result["watched_s"] == pytest.approx(4, abs=0.1)
+    assert result["frames_sampled"] == 8
+    assert list(result["streams"].values()) == [result["watched_s"]]
+    assert set(result["stages"]) == {"source:0", "vision", "sound", "memory"}
+    assert "watched 0:04" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def truth(stream):
+    return Truth.read(truth_path(stream))
+
+
+@pytest.mark.slow
+def test_ask_json_has_exactly_these_keys_and_finds_what_was_said(cli, watched, truth):
+    said = next(fact for fact in truth.of("said") if "newspaper" in fact.text)
+    outcome = cli("ask", "What was said about the newspaper?", "--memory", watched, "--json")
+    assert outcome.code == 0
+    answer = json.loads(outcome.out)
+    assert list(answer) == ["answer", "abstained", "confidence", "citations", "latency_ms"]
+    assert answer["abstained"] is False
+    assert 0 < answer["confidence"] <= 1
+    assert answer["latency_ms"] > 0
+    assert all(list(citation) == CITATION for citation in answer["citations"])
+    scores = [citation["score"] for citation in answer["citations"]]
+    assert scores == sorted(scores, reverse=True)
+    best = answer["citations"][0]
+    assert best["modality"] == "speech"
+    assert "newspaper" in best["text"]
+    assert "statue" in answer["answer"]
+    assert said.start_s - 1 < best["start_s"] < best["end_s"] < said.end_s + 1
+
+
+@pytest.mark.slow
+def test_ask_json_without_an_answer_abstains_and_still_exits_with_0(cli, watched):
+    outcome = cli("ask", "What was said about the volcano?", "--memory", watched, "--json")
+    answer = json.loads(outcome.out)
+    assert outcome.code == 0
+    assert answer["abstained"] is True
+    assert list(answer) == ["answer", "abstained", "confidence", "citations", "latency_ms"]
+
+
+@pytest.mark.slow
+def test_ask_for_people_shows_time_and_quote(cli, watched):
+    outcome = cli("ask", "What text was on the screen?", "--memory", watched)
+    assert outcome.code == 0
+    assert "LOST GOLD RING" in outcome.out
+    assert "[0:1" in outcome.out
+
+
+@pytest.mark.slow
+def test_ask_of_a_stream_that_is_not_there_says_so(cli, watched):
+    outcome = cli("ask", "What was seen?", "--memory", watched, "--stream", "nobody")
+    assert outcome.code == 2 or "nobody" in outcome.out
+
+
+@pytest.mark.slow
+def test_timeline_covers_the_stream_in_order(cli, watched):
+    events = json.loads(cli("timeline", "--memory", watched, "--json").out)["events"]
+    assert len(events) >= 2
+    assert events[0]["start_s"] == 0
+    assert events[-1]["end_s"] == pytest.approx(20, abs=0.6)
+    assert all(left["end_s"] == right["start_s"] for left, right in zip(events, events[1:], strict=False))
+    assert not any(event["open"] for event in events)
+    lines = cli("timeline", "--memory", watched).out.splitlines()
+    assert len(lines) == len(events)
+    assert lines[0].startswith("[0:00-0:")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["srt", "vtt"])
+def test_subtitles_are_read_by_others_and_hold_the_sentences(cli, watched, truth, kind):
+    outcome = cli("export", "--memory", watched, "--format", kind)
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = list(pysubs2.SSAFile.from_string(outcome.out, format_=kind))
+    for fact in truth.of("said"):
+        word = max(fact.text.strip(".").split(), key=len).lower()
+        said = [line for line in lines if word in line.text.lower()]
+        assert said, f"{word} of {fact.text!r} is in no subtitle"
+        assert fact.start_s - 1 < said[0].start / 1000 < fact.end_s
+
+
+@pytest.mark.slow
+def test_json_and_parquet_hold_the_same_observations(cli, watched, tmp_path):
+    content = json.loads(cli("export", "--memory", watched, "--format", "json").out)
+    out = tmp_path / "memory.parquet"
+    outcome = cli("export", "--memory", watched, "--format", "parquet", "--out", out)
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+    table = parquet.read_table(BytesIO(out.read_bytes()))
+    assert table.num_rows == len(content["observations"]) > 40
+    assert {"vision", "objects", "writing", "speech"} <= set(table["modality"].to_pylist())
+
+
+@pytest.mark.slow
+def test_forget_deletes_for_good_and_prints_a_receipt(cli, watched, tmp_path):
+    memory = tmp_path / "m"
+    shutil.copytree(watched, memory)
+    receipt = json.loads(cli("forget", "--memory", memory, "--from", "6", "--to", "13", "--json").out)
+    assert receipt["observations"] > 5
+    assert "newspaper" not in cli("export", "--memory", memory, "--format", "srt").out.lower()
+    assert b"newspaper" not in b"".join(file.read_bytes() for file in memory.rglob("*") if file.is_file()).lower()
+    outcome = cli("forget", "--memory", memory, "--all")
+    assert outcome.code == 0
+    assert outcome.out.startswith("forgotten: ")
+    assert json.loads(cli("timeline", "--memory", memory, "--json").out) == {"events": []}
+
+
+@pytest.mark.slow
+def test_a_reader_that_leaves_early_is_no_error(watched):
+    call = f"{sys.executable} -m reverie.cli export --memory {watched} --format json | head -c 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", call], capture_output=True, text=True, env=os.environ)
+    assert done.stdout == "{"
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
