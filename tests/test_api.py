@@ -1,7 +1,5 @@
 """The Python API on real media: paths and iterables, watching in the background, pushing, asking meanwhile."""
 
-import threading
-
 import numpy as np
 import pytest
 
@@ -90,17 +88,15 @@ def test_no_source_is_refused(session):
 
 
 def test_push_ask_meanwhile_and_finish(session):
-    seen = threading.Event()
-    with session.watching(reverie.Push("door"), tap=lambda items: seen.set()) as watch:
-        items = list(frames(12, "door"))
-        watch.push(items[:24])
-        assert seen.wait(PATIENCE_S)
+    pictures = [item for item in frames(12, "door") if isinstance(item, reverie.Frame)]
+    with session.watching(reverie.Push("door", has_audio=False)) as watch:
+        watch.push(pictures[:12])
         wait_until(watch, lambda: watch.progress.watched_s >= 3)
         assert watch.running
         meanwhile = session.memory.rows()
         assert meanwhile
         assert session.ask("What was seen?").text
-        watch.push(items[24:], stream_id="door")
+        watch.push(pictures[12:], stream_id="door")
         watch.finish()
         progress = watch.wait(PATIENCE_S)
     assert progress.finished
@@ -109,6 +105,14 @@ def test_push_ask_meanwhile_and_finish(session):
     assert stream.ended
     assert len(session.memory.rows()) > len(meanwhile)
     assert stream.watched.end_s == pytest.approx(12, abs=0.6)
+
+
+def test_the_tap_sees_observations_on_their_way_to_memory(session):
+    tapped = []
+    with session.watching(frames(4), tap=tapped.extend):
+        pass
+    observed = {(item.modality, item.seq) for item in tapped if isinstance(item, reverie.Observation)}
+    assert observed == {(row.modality, row.seq) for row in session.memory.rows()}
 
 
 def wait_until(watch, holds):
@@ -227,8 +231,8 @@ def test_under_ray_an_iterable_runs_here_and_questions_are_answered_elsewhere(tm
     import os
 
     with reverie.open(tmp_path / "m", profile=quick_profile, runner="ray") as session:
-        with session.watching(reverie.Push("door")) as watch:
-            watch.push(list(frames(8, "door")))
+        with session.watching(reverie.Push("door", has_audio=False)) as watch:
+            watch.push([item for item in frames(8, "door") if isinstance(item, reverie.Frame)])
             wait_until(watch, lambda: watch.progress.watched_s >= 2)
             assert session.ask("What was seen?").text
             assert session._reasoner.pid() != os.getpid()

@@ -1,7 +1,8 @@
 """Runs every host in this process, each on a thread of its own: for tests, notebooks, and GPU machines without Ray.
 
 Encoders release the interpreter's lock while they compute, so stages overlap much as they do in
-processes of their own.
+processes of their own. As in those, a linear algebra library computes on one thread while a run goes on:
+the stages are the parallelism, and sums in another order would move a spoken word by a step of its recogniser.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
+
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from reverie.pipeline.graph import Node, Port
 from reverie.pipeline.host import Host
@@ -26,8 +29,11 @@ class LocalBackend:
         self._hosts: dict[str, Host] = {}
         self._threads: dict[str, ThreadPoolExecutor] = {}
         self._ports: dict[str, int] = {}
+        self._limits: Any = None
 
     def start(self, node: Node, ports: Sequence[Port]) -> Future[Any]:
+        if self._limits is None:
+            self._limits = threadpool_limits(1, user_api="blas")
         self._threads[node.name] = ThreadPoolExecutor(1, thread_name_prefix=f"reverie-{node.name}")
         self._ports[node.name] = len(ports)
         return self._threads[node.name].submit(self._setup, node)
@@ -73,3 +79,6 @@ class LocalBackend:
                 thread.submit(host.close)
             thread.shutdown()
         self._threads.clear()
+        if self._limits is not None:
+            self._limits.restore_original_limits()
+            self._limits = None

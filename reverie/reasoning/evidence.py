@@ -12,21 +12,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reverie.reasoning.calibration import Calibration, Channel
-from reverie.reasoning.names import GENUS, NameBook
+from reverie.reasoning.names import GENUS, NameBook, head_phrase
 from reverie.reasoning.question import Cue
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.vocabulary import (
     CARRIERS,
     LIGHT_WORDS,
+    RIDERS,
+    STOPWORDS,
     content_words,
     coverage,
     occurrences,
     same_word,
     stem,
     stems,
+    words,
 )
 from reverie.types import NS_PER_S, Box, Citation, Hit, Modality, Query, TimeSpan, Track
 
+LEAST_SUPPORT = 0.15  # of a picture class for what a cue says of a thing, to prefer one visit to another
+UNQUALIFIED = 0.7  # what is left of the fit of a visit without that support where another has it
 MAX_MEANINGS = 2  # class names searched besides the cue's own words
 TEXT_MODALITIES = (Modality.SPEECH, Modality.WRITING, Modality.SOUND)
 
@@ -161,7 +166,52 @@ class Locator:
             return []
         name = next(iter(fits)) if len(fits) == 1 else None
         visits = self._retriever.tracks(name, scope.stream_ids, scope.span)
-        return [self.thing_candidate(visit, fits[visit.name], pictures) for visit in visits if visit.name in fits]
+        visits = [visit for visit in visits if visit.name in fits]
+        weights = self._qualified(cue, scope, visits)
+        found = [
+            self.thing_candidate(visit, fits[visit.name] * weight, pictures)
+            for visit, weight in zip(visits, weights, strict=True)
+        ]
+        if name is not None and RIDERS & set(words(cue.text)):
+            people = self._retriever.tracks("person", scope.stream_ids, scope.span)
+            return self._ridden(found, people) or found
+        return found
+
+    def _qualified(self, cue: Cue, scope: Scope, visits: Sequence[Track]) -> list[float]:
+        """Weights of visits by what else the cue says: of several men, the one "in a car" is where cars are seen.
+
+        All are 1 if pictures support the rest of the cue beside none of them, or beside all.
+        """
+        _, rest = head_phrase(cue.text)
+        if not rest or len(visits) < 2:
+            return [1.0] * len(visits)
+        hits = self._search(" ".join(rest), scope, (Modality.VISION,))
+        support = [
+            max(
+                (
+                    self.names.fit(rest[-1], label.name) * math.sqrt(label.score)
+                    for hit in hits
+                    if hit.stream_id == visit.stream_id and hit.span.overlaps(visit.span)
+                    for label in hit.labels
+                    if label.kind == "class"
+                ),
+                default=0.0,
+            )
+            for visit in visits
+        ]
+        best = max(support)
+        return [UNQUALIFIED if best >= LEAST_SUPPORT and each < best / 2 else 1.0 for each in support]
+
+    @staticmethod
+    def _ridden(vehicles: Sequence[Candidate], people: Sequence[Track]) -> list[Candidate]:
+        """Vehicles while somebody is on them or beside them: the time that the two share, where their boxes touch."""
+        found = []
+        for vehicle in vehicles:
+            near = [p for p in people if p.stream_id == vehicle.stream_id and _touch(vehicle.box, p.box)]
+            shared = [s for p in near if (s := _shared(vehicle.span, p.span)) is not None]
+            if shared:
+                found.append(replace(vehicle, span=max(shared, key=lambda span: span.duration_ns)))
+        return found
 
     def thing_candidate(self, visit: Track, fit: float = 1.0, pictures: Sequence[Hit] = ()) -> Candidate:
         """A visit as evidence; pictures whose classes fit its name support it where they overlap."""
@@ -183,6 +233,15 @@ class Locator:
         )
 
 
+def _touch(a: Box | None, b: Box | None) -> bool:
+    return a is None or b is None or (a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1)
+
+
+def _shared(a: TimeSpan, b: TimeSpan) -> TimeSpan | None:
+    start_ns, end_ns = max(a.start_ns, b.start_ns), min(a.end_ns, b.end_ns)
+    return TimeSpan(start_ns=start_ns, end_ns=end_ns) if start_ns < end_ns else None
+
+
 def _log_seconds(span: TimeSpan) -> float:
     return math.log1p(span.duration_ns / NS_PER_S)
 
@@ -193,7 +252,7 @@ def text_features(cue: Cue, hit: Hit) -> tuple[float, ...]:
     Words that name the kind of answer, light words and, for writing, what carries it ("sign") count when
     the text has them; when it has not, they are not missed.
     """
-    have = stems(hit.text)
+    have = stems(hit.text) if hit.modality is not Modality.WRITING else stems(parted(hit.text, words(cue.text)))
     found = content_words(cue.text)
     light = LIGHT_WORDS if hit.modality is not Modality.WRITING else LIGHT_WORDS | CARRIERS
     missable = set(cue.optional) | (set() if cue.verbatim else light)
@@ -211,6 +270,17 @@ def text_features(cue: Cue, hit: Hit) -> tuple[float, ...]:
         1.0 - coverage(names, have) if names else 0.0,
         0.0 if head and any(same_word(head, word) for word in have) else 1.0,
     )
+
+
+def parted(text: str, wanted: Sequence[str]) -> str:
+    """Text with spaces where recognition lost them between two wanted words, or one and a function word ("EXITON")."""
+    known = set(wanted)
+    shown = []
+    for word in words(text):
+        cuts = [(word[:at], word[at:]) for at in range(2, len(word) - 1)] if word not in known else []
+        pairs = [pair for pair in cuts if known & set(pair) and all(part in known | STOPWORDS for part in pair)]
+        shown += pairs[0] if pairs else (word,)
+    return " ".join(shown)
 
 
 def picture_text(hit: Hit) -> str:

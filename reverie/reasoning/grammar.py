@@ -61,8 +61,10 @@ POLITE = re.compile(
     rf"(?:please )?(?:tell me (?:please )?(?!about)|show me (?={ASKING})|say (?={ASKING}))?"
     r"(?:if |whether )?(?:please )?"
 )
-# "... in the video, please"
+# "... in the video, please", "..., left or right"
+_SIDES = "(?:left|right|top|bottom|up|down)"
 TAIL = re.compile(
+    rf"[ ,]*, ?(?:on )?(?:the )?{_SIDES} or (?:on )?(?:the )?{_SIDES}[ ?!.,]*$|"
     r"[ ,]*\b(?:please|thanks|thank you|so far|until now|up to now|by now"
     r"|at (?:any|some) (?:time|point|moment)|any ?where|at all"
     r"|(?:in|on|during|throughout|of) (?:the|this|that|my) (?:whole |entire )?"

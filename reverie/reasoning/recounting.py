@@ -16,6 +16,9 @@ from reverie.types import NS_PER_S, Hit, Modality, TimeSpan
 
 SURE_CLASS, LEAST_CLASS = 0.3, 0.1  # a picture class is named in a list from the first on, "perhaps" from the second
 
+CERTAIN_CLASS, LASTING_NS = 0.5, 3 * NS_PER_S // 2  # a summary names a class from here on, or a sure one that lasts
+PAGE_CHARS = 90  # text longer than this is a page, not a caption
+
 
 def answer_listing(inquiry: Inquiry) -> Draft:
     """WHAT, SAID, WRITTEN, WHO, WHEN and IS_THERE without content: all that the named senses perceived in the span."""
@@ -65,13 +68,21 @@ def answer_summary(inquiry: Inquiry) -> Draft:
     span = inquiry.span
     if inquiry.anchored is not None:
         span = near(inquiry)
-    items = perceived(inquiry, tuple(inquiry.senses.modalities), span)
+    items = [item for item in perceived(inquiry, tuple(inquiry.senses.modalities), span) if _worth_telling(item)]
     if not items:
         return abstention(inquiry, "", reason=f"Nothing was perceived {through(span)}.")
     events = inquiry.retriever.timeline(span, inquiry.scope.stream_ids)
     scenes = f", {counted(len(events), 'event')}" if len(events) > 1 else ""
     start = f"{upper_first(through(span))}{scenes}. "
     return _told(inquiry, items, start)
+
+
+def _worth_telling(item: Candidate) -> bool:
+    """Whether a summary names it: no unsure class that came and went, no page of text."""
+    if item.modality is Modality.VISION:
+        lasted = item.span.duration_ns >= LASTING_NS and item.probability >= SURE_CLASS
+        return item.probability >= CERTAIN_CLASS or lasted
+    return item.modality is not Modality.WRITING or len(item.text) <= PAGE_CHARS
 
 
 def answer_colours(inquiry: Inquiry) -> Draft:
@@ -211,7 +222,7 @@ def _seen(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
             names.setdefault(item.name, []).append(item)
     things = {name for name, found in names.items() if found[0].modality is Modality.OBJECTS}
     parts = []
-    for name, found in names.items():
+    for name, found in sorted(names.items(), key=lambda entry: entry[0] not in things):  # things first, then by time
         if name not in things and any(inquiry.locator.names.fit(thing, name) >= GENUS for thing in things):
             continue  # a tabby beside a tracked cat is the same sight
         times = listing([between(item.span) + inquiry.stream(item) for item in found[:3]])

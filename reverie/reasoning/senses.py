@@ -48,17 +48,19 @@ class Senses:
     def explain_missing(self, sense: str) -> str:
         """One sentence that declines a question by the sense that it needs."""
         what, other = BEYOND[sense], self.missing.get(sense, "")
-        if not other:
+        if sense in _OUT_OF_REACH:
             return f"No profile of reverie perceives {what}, so this cannot be answered."
+        cannot = f"The '{self.profile}' profile cannot tell {what}"
+        if other:
+            return f"{cannot}; that takes the '{other}' profile."
         return (
-            f"This needs the '{other}' profile (a vision-language model); "
-            f"the '{self.profile}' profile cannot tell {what}."
+            f"{cannot}; that takes {_TAKES.get(sense, 'a vision-language model')}, which no profile of reverie has yet."
         )
 
 
-EMBEDDED_MISSING: Mapping[str, str] = MappingProxyType(
-    {sense: "" if sense == "body" else "standard" for sense in BEYOND}
-)
+_OUT_OF_REACH = ("body",)  # no camera or microphone brings it
+_TAKES = {"sound": "a sound classifier"}
+EMBEDDED_MISSING: Mapping[str, str] = MappingProxyType(dict.fromkeys(BEYOND, ""))
 
 _ACTIONS = any_of(
     "run walk jump danc eat drink cook driv rid sleep fight throw swim climb kick hug kiss wash clean push pull lift "

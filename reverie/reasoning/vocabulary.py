@@ -98,6 +98,7 @@ OBJECT_WORDS = {
 NARROWER_WORDS = {
     "person": "man woman boy girl child kid guy lady gentleman adult baby",
     "bicycle": "cyclist biker",
+    "motorcycle": "motorcyclist",
     "car": "taxi cab suv hatchback sedan limousine",
     "boat": "sailboat yacht canoe",
     "bird": "pigeon sparrow seagull crow parrot duck",
@@ -108,6 +109,8 @@ NARROWER_WORDS = {
     "cow": "calf bull",
     "sports ball": "football basketball",
 }
+# Who is a person on something: seen where the two overlap.
+RIDERS = frozenset(listed("cyclist cyclists biker bikers motorcyclist motorcyclists"))
 # COCO's supercategories, for questions such as "which animal was seen".
 CATEGORIES = {
     "vehicle": "bicycle|car|motorcycle|airplane|bus|train|truck|boat",

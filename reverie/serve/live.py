@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,6 +100,9 @@ class LiveSession:
         self._current: _Current | None = None
         self._problem = ""
         self._opened = False
+        # Ray's own processes die with the thread that started them (PR_SET_PDEATHSIG), and a web server's threads
+        # come and go: everything is started from this one, which stays.
+        self._starter = ThreadPoolExecutor(1, thread_name_prefix="reverie-starter")
         self._closing = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="reverie-live", daemon=True)
         self._sweeper.start()
@@ -186,7 +190,7 @@ class LiveSession:
             current = self._current = _Current(Witness(live=feed is not None), feed=feed, upload=upload)
             self._problem = ""
         try:
-            watch = self._session.watching(source, tap=current.witness.perceive)
+            watch = self._starter.submit(self._session.watching, source, tap=current.witness.perceive).result()
         except BaseException as error:
             with self._lock:
                 self._current = None
@@ -284,6 +288,7 @@ class LiveSession:
         with suppress(Exception):  # the page has shown it
             self.wait(CLOSING_S)
         self._session.close()
+        self._starter.shutdown()
         with self._lock:
             self._forget_upload()
 

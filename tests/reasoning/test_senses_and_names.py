@@ -45,7 +45,9 @@ def test_a_profile_with_eyes_for_it_declines_nothing():
 
 
 def test_declining_names_the_profile_that_would():
-    assert "'standard'" in SENSES.explain_missing("action")
+    assert "takes a vision-language model, which no profile of reverie has yet" in SENSES.explain_missing("action")
+    able = Senses(profile="embedded", missing={"action": "standard"})
+    assert able.explain_missing("action").endswith("that takes the 'standard' profile.")
     assert "No profile" in SENSES.explain_missing("body")
     assert all(SENSES.explain_missing(sense) for sense in BEYOND)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reverie.clock import SystemClock
+from reverie.pipeline.session import Runner
 from reverie.serve.live import LiveSession
 
 QUICK = """
@@ -40,8 +41,8 @@ def live(tmp_path: Path, clock: SteppingClock) -> Iterator[LiveSession]:
         yield session
 
 
-def quick_session(folder: Path, clock: SteppingClock) -> LiveSession:
+def quick_session(folder: Path, clock: SteppingClock, runner: Runner = "local") -> LiveSession:
     """A session over `folder/memory`."""
     profile = folder / "quick.yaml"
     profile.write_text(QUICK)
-    return LiveSession(folder / "memory", profile=str(profile), runner="local", clock=clock)
+    return LiveSession(folder / "memory", profile=str(profile), runner=runner, clock=clock)

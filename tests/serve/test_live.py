@@ -1,5 +1,6 @@
 """The live session with a real encoder, a real memory and real answers; few senses, to be quick."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from reverie.memory import Memory
 from reverie.perception.minilm import MiniLM
 from reverie.serve.live import SILENT_S, Busy, Phase
 from tests.media import every, numbered, write_media
+from tests.serve.conftest import quick_session
 from tests.serve.pictures import jpeg_of, opened, plain
 
 WAIT_S = 120
@@ -152,3 +154,18 @@ def test_closing_keeps_what_a_camera_saw(live):
         (record,) = memory.streams()
     assert (record.stream_id, record.live, record.ended) == (stream_id, True, True)
     live.close()
+
+
+@pytest.mark.ray
+def test_ray_outlives_the_thread_that_asked_for_it(tmp_path, clock):
+    with quick_session(tmp_path, clock, "ray") as live, ThreadPoolExecutor(1) as web:
+        stream_id = web.submit(live.start_camera, 0.0, has_audio=False).result()
+        web.shutdown()  # Ray's processes would die with the thread if it had started them
+        for number in range(4):
+            live.picture(stream_id, 600.0 * number, plain(60 * number))
+        live.finish()
+        live.wait(WAIT_S)
+        view = live.view()
+        assert (view.phase, view.problem) == (Phase.DONE, "")
+        assert view.progress.counters.value("moments") == 4
+        assert view.progress.counters.value("recoveries") == 0

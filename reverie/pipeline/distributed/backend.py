@@ -39,6 +39,7 @@ def connect() -> None:
         ray.init(log_to_driver=False)
     else:
         ray.init(
+            address="local",  # without it Ray joins whatever cluster was started on this machine last
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
