@@ -110,8 +110,8 @@ def main() -> None:
     headings = ("", "answerable", "citation", "text", "unanswerable", "abstention recall", "wrong abstentions")
     body = table(headings, rows)
     body += (
-        f"\n\nOutside the class lists: {num_open} answerable questions, {open_right:.1%} answered rightly (citation and "
-        f"text), {open_declined:.1%} declined, {1 - open_right - open_declined:.1%} answered wrongly."
+        f"\n\nOutside the class lists: {num_open} answerable questions, {open_right:.1%} answered rightly (citation "
+        f"and text), {open_declined:.1%} declined, {1 - open_right - open_declined:.1%} answered wrongly."
     )
     kinds: dict[str, list[Verdict]] = {}
     for verdict in headline(every):

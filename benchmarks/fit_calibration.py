@@ -3,11 +3,11 @@
     python benchmarks/fit_calibration.py [--seed 7] [--stream STREAM.mp4 --memory DIR]
 
 The stream of the seed is composed and watched with the embedded profile, or one that was watched before is taken with
-the truth beside it. Every question about one thing, sentence or text gives labelled evidence (`Reasoner.examples`): what
-lies in the truth is present, all else that memory offers for the same words is not. `fit` starts from the coefficients
-that ship and is pulled towards them, because one stream has few examples. Printed are the new coefficients and, for
-several thresholds, the scores on the same stream with the old coefficients and with the new ones; copy what is better
-into reverie/reasoning/calibration.py and inquiry.py.
+the truth beside it. Every question about one thing, sentence or text gives labelled evidence (`Reasoner.examples`):
+what lies in the truth is present, all else that memory offers for the same words is not. `fit` starts from the
+coefficients that ship and is pulled towards them, because one stream has few examples. Printed are the new
+coefficients and, for several thresholds, the scores on the same stream with the old coefficients and with the new
+ones; copy what is better into reverie/reasoning/calibration.py and inquiry.py.
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ class Answerable:
             if fact.names and fact in there:
                 yield {
                     "kind": "what", "answerable": True, "spans_s": tuple(other.span_s for other in there),
-                    "keywords": (tuple(name for other in there for name in other.names),), "vocabulary": _any_lists(there),
+                    "keywords": (tuple(name for other in there for name in other.names),),
+                    "vocabulary": _any_lists(there),
                     "text": self._words.phrase(
                         "What did you see at {}?", "What was on the screen at {}?", "What could one see around {}?",
                         thing=f"{at_s // 60}:{at_s % 60:02d}",
@@ -152,7 +153,7 @@ class Answerable:
             yield {
                 "kind": "order", "answerable": True, "spans_s": (self._first(first), self._first(second)),
                 "keywords": (first.names,), "rivals": tuple(set(second.names) - set(first.names)),
-                "vocabulary": "open" if "open" in (vocabulary_of(first), vocabulary_of(second)) else vocabulary_of(first),
+                "vocabulary": "open" if vocabulary_of(second) == "open" else vocabulary_of(first),
                 "text": self._words.either(
                     "Which came first, {} or {}?", "What did you see first, {} or {}?", first.text, second.text
                 ),

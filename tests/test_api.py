@@ -210,9 +210,9 @@ def test_asking_a_memory_that_is_not_there_is_an_error(session):
 def test_a_second_writer_is_told_that_it_is_locked(session, clip):
     with session.watching(reverie.Push("door")) as watch:
         wait_until(watch, lambda: watch.progress.ready_ns > 0)
-        with reverie.open(session.directory, profile=session.profile, runner="local") as other:
-            with pytest.raises(reverie.MemoryStoreError, match="writ"):
-                other.watch(clip)
+        other = reverie.open(session.directory, profile=session.profile, runner="local")
+        with other, pytest.raises(reverie.MemoryStoreError, match="writ"):
+            other.watch(clip)
         watch.finish()
 
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from io import BytesIO
+from itertools import pairwise
 
 import pyarrow.parquet as parquet
 import pysubs2
@@ -209,7 +210,7 @@ def test_timeline_covers_the_stream_in_order(cli, watched):
     assert len(events) >= 2
     assert events[0]["start_s"] == 0
     assert events[-1]["end_s"] == pytest.approx(20, abs=0.6)
-    assert all(left["end_s"] == right["start_s"] for left, right in zip(events, events[1:], strict=False))
+    assert all(left["end_s"] == right["start_s"] for left, right in pairwise(events))
     assert not any(event["open"] for event in events)
     lines = cli("timeline", "--memory", watched).out.splitlines()
     assert len(lines) == len(events)

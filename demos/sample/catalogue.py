@@ -5,10 +5,10 @@ imported; nothing is copied into this repository. `names` are what a viewer woul
 that is in sight or could be taken for it: a question about an absent thing never uses either.
 
 `vocabulary` says whose list of classes has the main thing: "coco" (80 classes of MS COCO), "imagenet" (ILSVRC 2012) or
-"open" (neither). A list has a thing when one of its classes, or a synonym that the list itself gives, is what the phrase
-names, or is what everybody would call every such thing (a man is a person). Whether a model finds it has no say, and
-neither has what merely resembles it: a missile is no space rocket, a hare no cartoon. Truth does not depend on it; a
-report may split its scores by it.
+"open" (neither). A list has a thing when one of its classes, or a synonym that the list itself gives, is what the
+phrase names, or is what everybody would call every such thing (a man is a person). Whether a model finds it has no say,
+and neither has what merely resembles it: a missile is no space rocket, a hare no cartoon. Truth does not depend on it;
+a report may split its scores by it.
 """
 
 from __future__ import annotations

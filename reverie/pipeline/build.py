@@ -37,7 +37,6 @@ from reverie.reasoning.senses import EMBEDDED_MISSING
 from reverie.stage import Stage
 from reverie.types import Answer, Modality, StreamStart, TextEncoder
 
-SOURCE_PORTS = (Port.AUDIO, Port.RECORDS, Port.VIDEO)
 STAGE_PORTS = (Port.OBSERVATIONS,)
 RECORD_ITEMS = 1024
 MEMORY_BATCH = 256
@@ -141,19 +140,21 @@ def _same(source: Any) -> Source:
 
 def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) -> Graph:
     """The graph of `graph.py`'s docstring, with one source node for each plan."""
+    stages = perception_stages(profile)
+    source_ports = tuple(sorted({Port.RECORDS, *(port for _, port, _ in stages)}))
     nodes = [
         Node(
             name=plan.node_name,
             role=Role.SOURCE,
             live=plan.live,
             here=plan.here,
-            make=partial(SourceHost, plan.make, SOURCE_PORTS, profile.cut_interval_s),
+            make=partial(SourceHost, plan.make, source_ports, profile.cut_interval_s),
         )
         for plan in plans
     ]
     edges: list[Edge] = []
     owners: dict[str, str | None] = {}
-    for name, port, make in perception_stages(profile):
+    for name, port, make in stages:
         stage = make()
         nodes.append(
             Node(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reverie.reasoning.calibration import Calibration, Channel
-from reverie.reasoning.names import GENUS, NameBook, head_phrase
+from reverie.reasoning.names import GENUS, NameBook
 from reverie.reasoning.question import Cue
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.vocabulary import (
@@ -30,8 +30,6 @@ from reverie.reasoning.vocabulary import (
 )
 from reverie.types import NS_PER_S, Box, Citation, Hit, Modality, Query, TimeSpan, Track
 
-LEAST_SUPPORT = 0.15  # of a picture class for what a cue says of a thing, to prefer one visit to another
-UNQUALIFIED = 0.7  # what is left of the fit of a visit without that support where another has it
 MAX_MEANINGS = 2  # class names searched besides the cue's own words
 TEXT_MODALITIES = (Modality.SPEECH, Modality.WRITING, Modality.SOUND)
 
@@ -166,41 +164,11 @@ class Locator:
             return []
         name = next(iter(fits)) if len(fits) == 1 else None
         visits = self._retriever.tracks(name, scope.stream_ids, scope.span)
-        visits = [visit for visit in visits if visit.name in fits]
-        weights = self._qualified(cue, scope, visits)
-        found = [
-            self.thing_candidate(visit, fits[visit.name] * weight, pictures)
-            for visit, weight in zip(visits, weights, strict=True)
-        ]
+        found = [self.thing_candidate(visit, fits[visit.name], pictures) for visit in visits if visit.name in fits]
         if name is not None and RIDERS & set(words(cue.text)):
             people = self._retriever.tracks("person", scope.stream_ids, scope.span)
             return self._ridden(found, people) or found
         return found
-
-    def _qualified(self, cue: Cue, scope: Scope, visits: Sequence[Track]) -> list[float]:
-        """Weights of visits by what else the cue says: of several men, the one "in a car" is where cars are seen.
-
-        All are 1 if pictures support the rest of the cue beside none of them, or beside all.
-        """
-        _, rest = head_phrase(cue.text)
-        if not rest or len(visits) < 2:
-            return [1.0] * len(visits)
-        hits = self._search(" ".join(rest), scope, (Modality.VISION,))
-        support = [
-            max(
-                (
-                    self.names.fit(rest[-1], label.name) * math.sqrt(label.score)
-                    for hit in hits
-                    if hit.stream_id == visit.stream_id and hit.span.overlaps(visit.span)
-                    for label in hit.labels
-                    if label.kind == "class"
-                ),
-                default=0.0,
-            )
-            for visit in visits
-        ]
-        best = max(support)
-        return [UNQUALIFIED if best >= LEAST_SUPPORT and each < best / 2 else 1.0 for each in support]
 
     @staticmethod
     def _ridden(vehicles: Sequence[Candidate], people: Sequence[Track]) -> list[Candidate]:
@@ -275,7 +243,7 @@ def text_features(cue: Cue, hit: Hit) -> tuple[float, ...]:
 def parted(text: str, wanted: Sequence[str]) -> str:
     """Text with spaces where recognition lost them between two wanted words, or one and a function word ("EXITON")."""
     known = set(wanted)
-    shown = []
+    shown: list[str] = []
     for word in words(text):
         cuts = [(word[:at], word[at:]) for at in range(2, len(word) - 1)] if word not in known else []
         pairs = [pair for pair in cuts if known & set(pair) and all(part in known | STOPWORDS for part in pair)]

@@ -58,7 +58,9 @@ def _assert_row(row: Observation, other: Observation) -> None:
     assert [(word.text, word.span) for word in row.words] == [(word.text, word.span) for word in other.words]
     assert (row.embedding is None) == (other.embedding is None)
     if row.embedding is not None and other.embedding is not None:
-        norms = np.linalg.norm(row.embedding) * np.linalg.norm(other.embedding)  # int8 codes are not quite of unit length
+        norms = np.linalg.norm(row.embedding) * np.linalg.norm(
+            other.embedding
+        )  # int8 codes are not quite of unit length
         assert float(row.embedding @ other.embedding) > 0.999 * norms
 
 

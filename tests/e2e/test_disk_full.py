@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
+import threading
 
 import pytest
 
 import reverie
-from reverie.errors import MemoryFull
 from reverie.types import NS_PER_S
-from tests.media import numbered
+from tests.media import every, numbered, write_media
 
 PATIENCE_S = 60
 
@@ -29,76 +29,94 @@ def small_disk(tmp_path):
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def pictures(num):
+def pictures(num=60, stream_id="mine"):
     return [
-        reverie.Frame(stream_id="mine", seq=seq, pts_ns=seq * NS_PER_S // 2, image=numbered(37 * seq))
+        reverie.Frame(stream_id=stream_id, seq=seq, pts_ns=seq * NS_PER_S // 2, image=numbered(37 * seq))
         for seq in range(num)
     ]
 
 
-def fill(folder, name="ballast", spare_bytes=0):
-    """Take all space that is left but for `spare_bytes`."""
-    free_bytes = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    (folder / name).write_bytes(b"\0" * max(0, free_bytes - spare_bytes))
-    return folder / name
+def gated(items, gate):
+    """The first 20 items, and the others when the gate is open."""
+    yield from items[:20]
+    assert gate.wait(PATIENCE_S)
+    yield from items[20:]
+
+
+def fill(folder):
+    """Take all the space that is left."""
+    state = os.statvfs(folder)
+    ballast = folder / "ballast"
+    ballast.write_bytes(b"\0" * (state.f_bavail * state.f_frsize))
+    return ballast
 
 
 def wait_for(watch, holds):
+    """Wait until it holds; a watch that ends before, ends the test."""
     for _ in range(PATIENCE_S * 20):
         if holds():
             return
-        with pytest.raises(TimeoutError):  # whatever ends the watch here, ends the test
+        with pytest.raises(TimeoutError):
             watch.wait(0.05)
     assert holds()
 
 
+def watch_until_the_disk_is_full(session, items, folder):
+    """A watch that has come to a pause, and the file to delete for it to go on."""
+    gate = threading.Event()
+    watch = session.watching(gated(items, gate))
+    wait_for(watch, lambda: watch.progress.watched_s >= 4)
+    ballast = fill(folder)
+    gate.set()
+    wait_for(watch, lambda: watch.progress.paused)
+    return watch, ballast
+
+
+def seen(session, stream_id):
+    rows = session.memory.rows(stream_ids=(stream_id,), modalities=(reverie.Modality.VISION,))
+    return [row.seq for row in rows]
+
+
 def test_writing_pauses_with_the_reason_and_goes_on_when_there_is_space(small_disk, quick_profile):
-    directory = small_disk / "m"
-    with reverie.open(directory, profile=quick_profile, runner="local") as session:
-        session.watch(pictures(8)[:8])
-        before = session.memory.rows()
-        profile = session.profile
-    ballast = fill(small_disk)
-    with reverie.open(directory, profile=profile, runner="local") as session:
-        second = [
-            reverie.Frame(stream_id="more", seq=item.seq, pts_ns=item.pts_ns, image=item.image) for item in pictures(60)
-        ]
-        watch = session.watching(second)
-        wait_for(watch, lambda: watch.progress.paused)
+    with reverie.open(small_disk / "m", profile=quick_profile, runner="local") as session:
+        session.watch(pictures(8, "before"))
+        watch, ballast = watch_until_the_disk_is_full(session, pictures(), small_disk)
         assert "no space left" in watch.progress.paused
-        assert str(directory) in watch.progress.paused
-        assert [row for row in session.memory.rows() if row.stream_id == "mine"] == before
-        assert session.ask("What was seen?", stream_ids=("mine",)).text
+        assert str(small_disk / "m") in watch.progress.paused
+        assert seen(session, "before") == list(range(8))
+        assert 0 < len(seen(session, "mine")) < 60
+        assert session.ask("What was seen?", stream_ids=("before",)).text
         ballast.unlink()
         progress = watch.wait(PATIENCE_S)
-        assert progress.finished
         assert not progress.paused
-        more = [row.seq for row in session.memory.rows(stream_ids=("more",), modalities=(reverie.Modality.VISION,))]
-        assert more == list(range(60))
+        assert seen(session, "mine") == list(range(60))
         assert all(stream.ended for stream in session.memory.streams())
 
 
 def test_a_watch_that_is_stopped_while_it_waits_is_completed_later(small_disk, quick_profile):
-    directory = small_disk / "m"
-    frames = pictures(60)
-    with reverie.open(directory, profile=quick_profile, runner="local") as session:
-        session.watch(frames[:8])
-    ballast = fill(small_disk)
-    with reverie.open(directory, profile=quick_profile, runner="local") as session:
-        watch = session.watching(frames)
-        wait_for(watch, lambda: watch.progress.paused)
+    with reverie.open(small_disk / "m", profile=quick_profile, runner="local") as session:
+        watch, ballast = watch_until_the_disk_is_full(session, pictures(), small_disk)
         watch.stop()
         watch.wait(PATIENCE_S)
     ballast.unlink()
-    with reverie.open(directory, profile=quick_profile, runner="local") as session:
-        session.watch(frames)
-        seen = [row.seq for row in session.memory.rows(modalities=(reverie.Modality.VISION,))]
-        assert seen == list(range(60))
-
-
-def test_a_new_memory_on_a_full_disk_is_an_error_that_says_so(small_disk, quick_profile):
-    fill(small_disk)
     with reverie.open(small_disk / "m", profile=quick_profile, runner="local") as session:
-        with pytest.raises(MemoryFull, match="no space left") as raised:
-            session.watch(pictures(4))
-    assert raised.value.retryable
+        progress = session.watch(pictures())
+        assert progress.counters.value("observations_repeated") > 0
+        assert seen(session, "mine") == list(range(60))
+
+
+def test_on_a_full_disk_a_watch_is_refused_and_the_memory_can_be_read(cli, small_disk, tmp_path, quick_profile):
+    clip = write_media(tmp_path / "clip.mp4", times_s=every(12.5, 2))
+    call = ["watch", clip, "--memory", small_disk / "m", "--profile", quick_profile, "--runner", "local"]
+    ballast = fill(small_disk)
+    outcome = cli(*call)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "no space left" in outcome.err
+    assert outcome.err.count("\n") == 1, outcome.err
+    ballast.unlink()
+    assert cli(*call).code == 0
+    fill(small_disk)
+    outcome = cli(*call)
+    assert outcome.code == 1
+    assert "no space left" in outcome.err
+    assert cli("timeline", "--memory", small_disk / "m").code == 0

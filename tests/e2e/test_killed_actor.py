@@ -13,10 +13,16 @@ from tests.e2e.comparing import assert_equal, assert_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
-KILL_AFTER_S = 6.0
-# Cuts close together, so that one is committed before the kill; short edges, so that the source is not far ahead of it.
-PROFILE = load_profile("embedded").model_copy(
-    update={"cut_interval_s": 4.0, "edges": EdgeConfig(video_items=2, audio_items=4)}
+KILL_AFTER_S = 4.5
+# Cuts close together, so that one is committed before the kill; small pulls and short edges, so that the source has
+# not reached the end by then.
+EMBEDDED = load_profile("embedded")
+PROFILE = EMBEDDED.model_copy(
+    update={
+        "cut_interval_s": 4.0,
+        "edges": EdgeConfig(video_items=1, audio_items=1),
+        "source": EMBEDDED.source.model_copy(update={"batch_s": 1.0}),
+    }
 )
 
 
@@ -39,7 +45,8 @@ def test_killing_an_actor_loses_and_doubles_nothing(stream, watched, tmp_path, r
     progress = executor.run()
     ((watched_s, read_s),) = killed
     assert watched_s < STREAM_S - 2
-    assert read_s < STREAM_S, "the source had ended before it was killed: nothing was shown"
+    if victim == "source:0":
+        assert read_s < STREAM_S, "the source had ended before it was killed: nothing was shown"
     assert progress.counters.value("recoveries") == 1
     assert_whole(tmp_path / "m")
     assert_equal(tmp_path / "m", watched)

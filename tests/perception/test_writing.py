@@ -109,8 +109,9 @@ def test_strips_of_several_pictures_are_read_in_one_and_put_back(reader):
     captures = []
     for index, (y, text) in enumerate(texts.items()):
         image = captioned(small(photo("astronaut.png"), 400 + 80 * index), text, y=y)
-        strips = cut_strips(image, [Area(x0=0.2, y0=y - 0.03, x1=0.8, y1=y + 0.03)])
-        captures.append(Capture(pts_ns=0, floor_ns=0, strips=strips, strokes=text_map(image).strokes))
+        areas = (Area(x0=0.2, y0=y - 0.03, x1=0.8, y1=y + 0.03),)
+        strips = cut_strips(image, areas)
+        captures.append(Capture(pts_ns=0, floor_ns=0, areas=areas, strips=strips, strokes=text_map(image).strokes))
     for capture_lines, (y, text) in zip(read_captures(reader, captures), texts.items(), strict=True):
         (line,) = capture_lines
         assert line.text == text
@@ -119,19 +120,36 @@ def test_strips_of_several_pictures_are_read_in_one_and_put_back(reader):
     assert read_captures(reader, []) == []
 
 
-@given(st.lists(st.lists(st.integers(1, 90), min_size=1, max_size=4), min_size=1, max_size=5), st.integers(60, 300))
+spots = st.tuples(st.integers(0, 80), st.integers(2, 40), st.integers(0, 9))  # top row, height, for how long it stood
+
+
+@given(st.lists(st.lists(spots, min_size=1, max_size=4, unique=True), min_size=1, max_size=5), st.integers(30, 300))
 @settings(max_examples=60)
-def test_the_tallest_strips_give_way(heights, max_rows):
-    image = np.zeros((100, 20, 3), np.uint8)
-    captures = []
-    for group in heights:
-        strips = tuple(cut_strips(image[:rows], [Area(x0=0, y0=0, x1=1, y1=1)])[0] for rows in group)
-        captures.append(Capture(pts_ns=0, floor_ns=0, strips=strips, strokes=np.zeros((2, 2), np.int8)))
-    kept = within_budget(captures, max_rows)
-    rows = sorted(len(strip.pixels) for capture in kept for strip in capture.strips)
-    assert rows == sorted(rows_ for group in heights for rows_ in group)[: len(rows)]
-    assert sum(rows) <= max_rows or len(rows) == 1
-    assert all(capture.strips for capture in kept)
+def test_what_stood_the_shortest_gives_way(groups, max_rows):
+    image = np.arange(100, dtype=np.uint8)[:, None, None].repeat(20, 1).repeat(3, 2)
+    captures, stood = [], {}
+    for index, group in enumerate(groups):
+        areas = tuple(Area(x0=0, y0=top / 100, x1=0.5, y1=min(100, top + high) / 100) for top, high, _ in group)
+        areas = tuple(dict.fromkeys(areas))
+        stood |= {(index, area): for_ns for area, (_, _, for_ns) in zip(areas, group, strict=False)}
+        strips = cut_strips(image, areas)
+        captures.append(
+            Capture(pts_ns=index, floor_ns=0, areas=areas, strips=strips, strokes=np.zeros((2, 2), np.int8))
+        )
+    kept, dropped = within_budget(captures, max_rows, lambda capture, area: stood[capture.pts_ns, area])
+    left = [(capture.pts_ns, area) for capture in kept for area in capture.areas]
+    assert len(left) + len(dropped) == len(stood)
+    assert sum(capture.num_rows for capture in kept) <= max_rows or len(left) == 1
+    gone = [stood[key] for key in stood if key not in left]
+    assert not gone or max(gone) <= min(stood[key] for key in left)
+    for capture in kept:
+        assert capture.strips == () or all(
+            (s.pixels[:, 0, 0] == np.arange(100)[s.top :][: len(s.pixels)]).all() for s in capture.strips
+        )
+        for area in capture.areas:
+            assert any(
+                s.top <= area.y0 * 100 + 1 and area.y1 * 100 - 1 <= s.top + len(s.pixels) for s in capture.strips
+            )
 
 
 @pytest.mark.parametrize(

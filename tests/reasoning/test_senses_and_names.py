@@ -2,6 +2,7 @@
 
 import pytest
 
+from reverie.reasoning.evidence import parted
 from reverie.reasoning.names import NameBook, word_places
 from reverie.reasoning.phrasing import clock, lasting, one_line, picture_place, plural, quote
 from reverie.reasoning.question import parse
@@ -154,3 +155,16 @@ def test_places_in_the_picture(corners, place):
     x0, y0, x1, y1 = corners
     box = Box(track_id=1, name="cat", score=0.9, x0=x0, y0=y0, x1=x1, y1=y1, since_ns=0)
     assert picture_place(box) == place
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "shown"),
+    [
+        ("DANGERHIGH VOLTAGE", ["danger", "high", "voltage"], "danger high voltage"),
+        ("EMERGENCY EXITON LEVEL 3", ["exit"], "emergency exit on level 3"),
+        ("THE FIREPLACE", ["fire"], "the fireplace"),
+        ("WELCOME", ["welcome"], "welcome"),
+    ],
+)
+def test_spaces_that_recognition_lost_come_back_between_wanted_words(text, wanted, shown):
+    assert parted(text, wanted) == shown

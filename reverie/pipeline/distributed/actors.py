@@ -1,7 +1,8 @@
 """The Ray actors: a host on one dedicated thread inside an async shell, and a reasoner.
 
-Calls of the host run one after another on its thread, in the order in which they were made; `health`
-has a concurrency group of its own, so it answers while the host computes.
+Calls of the host run one after another on its thread, in the order in which they were made: an async
+actor starts them as their arguments arrive, so each carries its number and waits for its turn.
+`health` has a concurrency group of its own, so it answers while the host computes.
 """
 
 from __future__ import annotations
@@ -24,25 +25,35 @@ class HostShell:
     def __init__(self, make: Callable[[], Host]) -> None:
         self._make = make
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="reverie-host")
+        self._turn = 0
+        self._turned = asyncio.Condition()
 
-    async def setup(self) -> None:
-        self._host = await self._on_thread(self._make)
-        await self._on_thread(self._host.setup)
+    async def setup(self, turn: int) -> None:
+        await self._in_turn(turn, self._begin)
 
-    async def step(self, names: Sequence[str], *batches: Sequence[Item]) -> Any:
-        result = await self._on_thread(self._host.step, names, *batches)
+    def _begin(self) -> None:
+        self._host = self._make()
+        self._host.setup()
+
+    async def step(self, turn: int, names: Sequence[str], *batches: Sequence[Item]) -> Any:
+        result = await self._in_turn(turn, lambda: self._host.step(names, *batches))
         return result if len(result) > 1 else result[0]
 
-    async def call(self, method: str, *args: Any) -> Any:
-        return await self._on_thread(getattr(self._host, method), *args)
+    async def call(self, turn: int, method: str, *args: Any) -> Any:
+        return await self._in_turn(turn, lambda: getattr(self._host, method)(*args))
 
     @ray.method(concurrency_group="health")
     async def health(self) -> dict[str, int]:
         """The actor's process, for whoever watches or tests it."""
         return {"pid": os.getpid()}
 
-    async def _on_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args))
+    async def _in_turn(self, turn: int, function: Callable[[], Any]) -> Any:
+        async with self._turned:
+            await self._turned.wait_for(lambda: self._turn == turn)
+            future = asyncio.get_running_loop().run_in_executor(self._thread, function)
+            self._turn += 1
+            self._turned.notify_all()
+        return await future
 
 
 class Answers(Protocol):

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import ray
@@ -29,10 +29,18 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 OBJECT_STORE_BYTES = 1 << 30
 CLOSE_S = 10
 HERE_POLL_S = 0.01
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="reverie-ray")
 
 
 def connect() -> None:
-    """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one on this machine."""
+    """Join the cluster that RAY_ADDRESS names (a submitted job has it), or start one on this machine.
+
+    Ray's processes die with the thread that started them, so a thread that stays does it.
+    """
+    _STARTER.submit(_connect).result()
+
+
+def _connect() -> None:
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
@@ -61,6 +69,7 @@ class RayBackend:
         self._names_here: set[str] = set()
         self._actors: dict[str, Any] = {}
         self._num_ports: dict[str, int] = {}
+        self._turns: dict[str, int] = {}
         self._owner: dict[Any, str] = {}
 
     def start(self, node: Node, ports: Sequence[Port]) -> Any:
@@ -71,22 +80,30 @@ class RayBackend:
             ray.kill(self._actors[node.name])
         options = HostActor.options(runtime_env={"env_vars": THREADS})
         self._actors[node.name] = options.remote(node.make)
-        self._num_ports[node.name] = len(ports)
-        return self._track(node.name, self._actors[node.name].setup.remote())
+        self._num_ports[node.name], self._turns[node.name] = len(ports), -1
+        return self._track(node.name, self._actors[node.name].setup.remote(self._next_turn(node.name)))
 
     def step(self, name: str, edges: Sequence[str], payloads: Sequence[Any]) -> tuple[Any, list[Any]]:
         if name in self._names_here:
             return self._here.step(name, edges, payloads)
         num_ports = self._num_ports[name]
         payloads = [payload.result() if isinstance(payload, Future) else payload for payload in payloads]
-        refs = self._actors[name].step.options(num_returns=1 + num_ports).remote(tuple(edges), *payloads)
+        refs = (
+            self._actors[name]
+            .step.options(num_returns=1 + num_ports)
+            .remote(self._next_turn(name), tuple(edges), *payloads)
+        )
         report, *outputs = refs if num_ports else [refs]
         return self._track(name, report), outputs
 
     def call(self, name: str, method: str, *args: Any) -> Any:
         if name in self._names_here:
             return self._here.call(name, method, *args)
-        return self._track(name, self._actors[name].call.remote(method, *args))
+        return self._track(name, self._actors[name].call.remote(self._next_turn(name), method, *args))
+
+    def _next_turn(self, name: str) -> int:
+        self._turns[name] += 1
+        return self._turns[name]
 
     def _track(self, name: str, ref: Any) -> Any:
         self._owner[ref] = name
@@ -135,9 +152,9 @@ class RayBackend:
 
     def close(self) -> None:
         self._here.close()
-        for actor in self._actors.values():
+        for name, actor in self._actors.items():
             with contextlib.suppress(RayError):  # it is going away, by whatever way
-                ray.get(actor.call.remote("close"), timeout=CLOSE_S)
+                ray.get(actor.call.remote(self._next_turn(name), "close"), timeout=CLOSE_S)
             ray.kill(actor)
         self._actors.clear()
 
