@@ -29,7 +29,7 @@ from demos.sample.compose import compose
 from reverie.perception.sources import open_source
 from reverie.pipeline.build import perception_stages
 from reverie.pipeline.config import Profile, load_profile
-from reverie.pipeline.graph import Port, port_of
+from reverie.pipeline.graph import port_of
 from reverie.pipeline.session import Session
 from reverie.types import Control
 

@@ -44,8 +44,10 @@ def _connect() -> None:
     if ray.is_initialized():
         return
     if os.environ.get("RAY_ADDRESS"):
-        ray.init(log_to_driver=False)
+        # Its workers have an environment of their own: each of ours is started with the limits.
+        ray.init(log_to_driver=False, runtime_env={"env_vars": THREADS})
     else:
+        os.environ.update(THREADS)  # inherited by all of Ray's processes, without a set-up step in each
         ray.init(
             address="local",  # without it Ray joins whatever cluster was started on this machine last
             include_dashboard=False,
@@ -78,8 +80,7 @@ class RayBackend:
             return self._here.start(node, ports)
         if node.name in self._actors:
             ray.kill(self._actors[node.name])
-        options = HostActor.options(runtime_env={"env_vars": THREADS})
-        self._actors[node.name] = options.remote(node.make)
+        self._actors[node.name] = HostActor.remote(node.make)
         self._num_ports[node.name], self._turns[node.name] = len(ports), -1
         return self._track(node.name, self._actors[node.name].setup.remote(self._next_turn(node.name)))
 
@@ -164,7 +165,7 @@ class RayReasoner:
 
     def __init__(self, make: Callable[[], Answers]) -> None:
         connect()
-        self._actor = ReasoningActor.options(runtime_env={"env_vars": THREADS}).remote(make)
+        self._actor = ReasoningActor.remote(make)
 
     def ask(self, question: str, *, stream_ids: tuple[str, ...] = ()) -> Answer:
         try:
