@@ -1,4 +1,4 @@
-"""kill -9 on any actor in the middle of a file: nothing is lost, nothing is doubled."""
+"""kill -9 on every actor of the real graph, in turn and in the middle of a file: nothing is lost, nothing is doubled."""
 
 import os
 import signal
@@ -8,44 +8,53 @@ import pytest
 from reverie.pipeline.build import build_graph, open_memory, plan_sources
 from reverie.pipeline.config import EdgeConfig, load_profile
 from reverie.pipeline.executor import Executor
-from tests.conftest import STREAM_S
 from tests.e2e.comparing import assert_equal, assert_whole
 
-pytestmark = [pytest.mark.slow, pytest.mark.ray]
+pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
-KILL_AFTER_S = 10.0  # of the file have been read
-# Small pulls and short edges, so that the source is in the middle when it is killed.
-EMBEDDED = load_profile("embedded")
-PROFILE = EMBEDDED.model_copy(
-    update={
-        "cut_interval_s": 4.0,
-        "edges": EdgeConfig(video_items=1, audio_items=1),
-        "source": EMBEDDED.source.model_copy(update={"batch_s": 1.0}),
-    }
+SEED, SECONDS = 5, 90.0
+VICTIMS = ("source:0", "vision", "objects", "writing", "speech", "sound", "memory")
+# Cuts close together, so that one is committed before each kill; short edges, so that the source is not far ahead.
+PROFILE = load_profile("embedded").model_copy(
+    update={"cut_interval_s": 4.0, "edges": EdgeConfig(video_items=4, audio_items=8)}
 )
 
 
-@pytest.mark.parametrize("victim", ["source:0", "vision", "objects", "writing", "speech", "sound", "memory"])
-def test_killing_an_actor_loses_and_doubles_nothing(stream, watched, tmp_path, ray_session, victim):
+@pytest.fixture(scope="module")
+def minute(tmp_path_factory):
+    """A minute and a half with everything in it, and the memory of it by threads and undisturbed."""
+    import reverie
+    from demos.sample.compose import compose
+
+    folder = tmp_path_factory.mktemp("minute")
+    compose(SEED, SECONDS, folder / "minute.mp4")
+    with reverie.open(folder / "memory", runner="local") as session:
+        session.watch(folder / "minute.mp4")
+    return folder
+
+
+def test_killing_every_actor_in_turn_loses_and_doubles_nothing(minute, tmp_path, ray_session):
     from reverie.pipeline.distributed.backend import RayBackend
 
-    plans = plan_sources([stream], PROFILE)
+    plans = plan_sources([minute / "minute.mp4"], PROFILE)
     open_memory(tmp_path / "m", PROFILE, "w").close()
     graph = build_graph(plans, PROFILE, tmp_path / "m")
     backend = RayBackend()
-    killed = []
+    killed: list[tuple[str, float, float]] = []
 
-    def kill_in_the_middle(span):
-        read_s = max(executor.progress.read_ns.values(), default=0) / 1e9
-        if read_s >= KILL_AFTER_S and not killed:
-            killed.append((executor.progress.watched_s, read_s))
+    def kill_the_next(_span):
+        """One victim for every 5 s that have been committed since the start."""
+        progress = executor.progress
+        due = len(killed) < len(VICTIMS) and progress.watched_s >= 8 + 5 * len(killed)
+        if due and progress.counters.value("recoveries") == len(killed):
+            victim = VICTIMS[len(killed)]
+            killed.append((victim, progress.watched_s, max(progress.read_ns.values()) / 1e9))
             os.kill(backend.pids()[victim], signal.SIGKILL)
 
-    executor = Executor(graph, backend, {plans[0].stream_id: "source:0"}, on_span=kill_in_the_middle)
+    executor = Executor(graph, backend, {plans[0].stream_id: "source:0"}, on_span=kill_the_next)
     progress = executor.run()
-    ((watched_s, read_s),) = killed
-    assert watched_s < STREAM_S - 2
-    assert read_s < STREAM_S, "the source had ended before it was killed: nothing was shown"
-    assert progress.counters.value("recoveries") == 1
+    assert [victim for victim, _, _ in killed] == list(VICTIMS)
+    assert all(read_s < SECONDS for _, _, read_s in killed), "the source had ended: nothing was shown"
+    assert progress.counters.value("recoveries") == len(VICTIMS)
     assert_whole(tmp_path / "m")
-    assert_equal(tmp_path / "m", watched)
+    assert_equal(tmp_path / "m", minute / "memory")
