@@ -1,4 +1,4 @@
-"""kill -9 on every actor of the real graph, in turn and in the middle of a file: nothing is lost, nothing is doubled."""
+"""kill -9 on every actor of the real graph, in turn, in the middle of a file: nothing is lost, nothing doubled."""
 
 import os
 import signal
