@@ -5,6 +5,7 @@
     POST /live/feed/STREAM/sound?at_ms=&rate_hz= little-endian int16, mono
     POST /live/feed/STREAM/end
     GET  /live/pictures/pictures/ab/....jpg      a key frame of the memory, and nothing else of it
+    GET  /metrics                                counters of the watch, in Prometheus' text format
 
 The server listens on the loopback alone; against pages of other sites that the same browser shows, the
 `Host` and `Origin` of every request must be ours (DNS rebinding, cross-site requests), and the content
@@ -27,6 +28,7 @@ from fastapi.staticfiles import StaticFiles
 from reverie.errors import MemoryStoreError, ReverieError, SourceError
 from reverie.serve.feed import MAX_PICTURE_BYTES, MAX_SOUND_BYTES
 from reverie.serve.live import LiveSession
+from reverie.telemetry import prometheus
 
 HOSTS = ("127.0.0.1", "localhost")
 POLICY = "; ".join(
@@ -112,6 +114,12 @@ def add_routes(app: FastAPI, live: LiveSession) -> None:
         if path is None:
             return JSONResponse({"error": "there is no such picture in this memory"}, status_code=404)
         return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        progress = live.view().progress
+        counters = progress.counters.values() if progress else {}
+        return Response(prometheus(counters), media_type="text/plain; version=0.0.4")
 
     app.mount("/live/assets", StaticFiles(directory=assets()))
 

@@ -68,6 +68,7 @@ def test_a_camera_from_its_start_to_a_key_frame(client, live):
     assert client.post(f"/live/feed/{stream_id}/end").status_code == 204
     live.wait(120)
     assert client.post(f"/live/feed/{stream_id}/picture?at_ms=2000", content=plain()).status_code == 409
+    assert "# TYPE reverie_frames_encoded_total counter\nreverie_frames_encoded_total " in client.get("/metrics").text
     thumbnail = next(event.thumbnail for event in live.view().events)
     picture = client.get(f"/live/pictures/{thumbnail}")
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
