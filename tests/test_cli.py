@@ -191,11 +191,12 @@ def test_ask_json_without_an_answer_abstains_and_still_exits_with_0(cli, watched
 
 
 @pytest.mark.slow
-def test_ask_for_people_shows_time_and_quote(cli, watched):
+def test_ask_for_people_shows_time_and_quote(cli, truth, watched):
+    caption = truth.of("written")[0]
     outcome = cli("ask", "What text was on the screen?", "--memory", watched)
     assert outcome.code == 0
-    assert "LOST GOLD RING" in outcome.out
-    assert "[0:1" in outcome.out
+    assert caption.text in outcome.out
+    assert f"[0:{round(caption.start_s):02d}-" in outcome.out
 
 
 @pytest.mark.slow
