@@ -95,6 +95,7 @@ def timeline(memory: MemoryOption, stream: StreamOption = None, as_json: JsonOpt
     from reverie.pipeline.show import event_as_dict, event_as_text
 
     with Session(memory, runner="local") as session:
+        session.memory.require(stream or ())
         events = session.memory.timeline(stream_ids=tuple(stream or ()))
     if as_json:
         _print({"events": [event_as_dict(event) for event in events]}, as_json)

@@ -247,7 +247,8 @@ class StreamRecord:
 class Event:
     """A stretch of a stream in which little changed: the unit of long-term memory.
 
-    `text` joins what was said and written in it; `thumbnail` is the path of its key frame.
+    `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
+    memory's directory (so it is of tracks, hits and citations).
     """
 
     event_id: int

@@ -200,9 +200,12 @@ def test_ask_for_people_shows_time_and_quote(cli, truth, watched):
 
 
 @pytest.mark.slow
-def test_ask_of_a_stream_that_is_not_there_says_so(cli, watched):
-    outcome = cli("ask", "What was seen?", "--memory", watched, "--stream", "nobody")
-    assert outcome.code == 2 or "nobody" in outcome.out
+@pytest.mark.parametrize("verb", [("ask", "What was seen?"), ("timeline",), ("export",)])
+def test_a_stream_that_is_not_there_is_named(cli, watched, verb):
+    outcome = cli(*verb, "--memory", watched, "--stream", "nobody")
+    assert outcome.code == 2
+    assert "'nobody'" in outcome.err
+    assert outcome.out == ""
 
 
 @pytest.mark.slow

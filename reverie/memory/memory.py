@@ -179,9 +179,7 @@ class Memory:
         """
         if not (span or stream_ids or everything):
             raise UsageError("say what to forget: a span, a stream, or everything")
-        known = {record.stream_id for record in self.streams()}
-        if unknown := [name for name in stream_ids if name not in known]:
-            raise UsageError(f"this memory holds no stream {unknown[0]!r}: it holds {sorted(known)}")
+        self.require(stream_ids)
         with self._writing() as ingest:
             bytes_before = _directory_bytes(self.root)
             with self._store.transaction() as connection:
@@ -228,6 +226,13 @@ class Memory:
         """Every stream, in the order in which they were first written."""
         with self._reading():
             return self._browse.streams()
+
+    def require(self, stream_ids: Sequence[str]) -> None:
+        """Raise UsageError if one of these streams is not there."""
+        known = [record.stream_id for record in self.streams()]
+        if unknown := [name for name in stream_ids if name not in known]:
+            there = ", ".join(map(repr, known)) or "none"
+            raise UsageError(f"no stream is called {unknown[0]!r}; the memory has {there}")
 
     def tracks(
         self, name: str | None = None, stream_ids: tuple[str, ...] = (), span: TimeSpan | None = None
@@ -283,9 +288,10 @@ class Memory:
         """The memory, or some of its streams, as srt or vtt (speech), json, or parquet (observations).
 
         Raises:
-            UsageError: unknown format, or subtitles of several streams in one file.
+            UsageError: unknown format or stream, or subtitles of several streams in one file.
         """
         kind = exports.check_format(format)
+        self.require(stream_ids)
         if kind == "parquet":
             return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
         if kind == "json":

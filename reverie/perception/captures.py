@@ -32,13 +32,17 @@ class Strip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
-    """What looked like text in one picture. `floor_ns` bounds how far back its onset may be sought."""
+    """What looked like text in one picture; `thumbnail` is the whole of it, as JPEG.
+
+    `floor_ns` bounds how far back its onset may be sought.
+    """
 
     pts_ns: int
     floor_ns: int
     areas: tuple[Area, ...]
     strips: tuple[Strip, ...]
     strokes: Strokes = field(repr=False)
+    thumbnail: bytes = field(repr=False)
 
     @property
     def num_rows(self) -> int:

@@ -143,13 +143,23 @@ class IterableSource:
         self.counters = Counters()
         self._items, self._config = items, config or SourceConfig()
         self._wall_anchor_ns = wall_anchor_ns
-        self._edge_ns, self._exhausted, self._ended = 0, False, False
+        self._start: StreamStart | None = None
         self._num_read = 0
-        self._last_ns = dict.fromkeys(_TRACKS, -1)
 
     def open(self) -> StreamStart:
-        """Look at the first items, to see which kinds there are."""
-        self._iterator = iter(self._items)
+        """Look at the first items, to see which kinds there are; once items were taken, begin again.
+
+        Raises:
+            SourceError: nothing in it can be watched, or it is a generator of which items were taken.
+        """
+        if self._start is None or self._num_read:
+            self._start = self._begin()
+        return self._start
+
+    def _begin(self) -> StreamStart:
+        self._iterator = self._from_the_start()
+        self._num_read, self._last_ns = 0, dict.fromkeys(_TRACKS, -1)
+        self._edge_ns, self._exhausted, self._ended = 0, False, False
         peeked = self._peek()
         kinds = {type(item) for item in peeked}
         self._iterator = _chained(peeked, self._iterator)
@@ -192,22 +202,23 @@ class IterableSource:
         }
 
     def restore(self, state: Any) -> None:
-        """Go on from a snapshot; SourceError if the items up to there are gone."""
-        num_read = state["num_read"]
-        if num_read != self._num_read:
-            if num_read < self._num_read:
-                self._iterator, self._num_read = iter(self._items), 0
-            again = iter(self._items)
-            if again is self._items:
-                raise SourceError(self.uri, "a generator cannot be read again from the start; give a list or a file")
-            for _ in range(num_read - self._num_read):
+        """Go on from a snapshot, just after `open`; SourceError if the items up to there are gone."""
+        self._num_read, self._last_ns = state["num_read"], dict(state["last_ns"])
+        if self._num_read:
+            self._iterator = self._from_the_start()
+            for _ in range(self._num_read):
                 next(self._iterator, None)
-        self._num_read, self._last_ns = num_read, dict(state["last_ns"])
         self._edge_ns, self._exhausted, self._ended = state["edge_ns"], state["exhausted"], state["ended"]
         self._intake.restore(state["intake"])
 
     def close(self) -> None:
         """The iterable belongs to the caller."""
+
+    def _from_the_start(self) -> Iterator[Frame | AudioChunk]:
+        iterator = iter(self._items)
+        if self._num_read and iterator is self._items:
+            raise SourceError(self.uri, "a generator cannot be read again from the start; give a list or a file")
+        return iterator
 
     def _peek(self) -> list[Frame | AudioChunk]:
         peeked: list[Frame | AudioChunk] = []

@@ -164,7 +164,7 @@ def _one_blas_thread() -> AbstractContextManager[Any]:
 @functools.cache
 def _blas() -> Any:
     try:
-        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+        from threadpoolctl import ThreadpoolController
     except ImportError:  # it only makes a busy machine quicker
         return None
     return ThreadpoolController().select(user_api="blas")

@@ -108,8 +108,11 @@ class PpOcr:
 def is_readable(text: str, score: float, min_score: float) -> bool:
     """Two letters or digits at least, and mostly those, with a score that short texts need more of.
 
-    What textures are read as is short, odd or uncertain: 0.9 is asked of two letters, 0.8 of four.
+    What textures are read as is short, odd or uncertain: 0.9 is asked of two letters, 0.8 of four. A wall or
+    a fence reads as one letter over and over.
     """
     significant = sum(character.isalnum() for character in text)
     mostly = significant >= 0.5 * len(text.replace(" ", ""))
-    return significant >= 2 and mostly and score >= max(min_score, 1 - 0.05 * significant)
+    letters = [character for character in text.lower() if character.isalpha()]
+    repeats = len(letters) >= 4 and max(map(letters.count, letters)) > 0.5 * len(letters)
+    return significant >= 2 and mostly and not repeats and score >= max(min_score, 1 - 0.05 * significant)

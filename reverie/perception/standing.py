@@ -21,6 +21,7 @@ class StandingText:
 
     block: TextBlock
     strokes: Strokes = field(repr=False)
+    thumbnail: bytes = field(repr=False)
     onset_ns: int
     from_ns: int
     end_ns: int | None = None
@@ -103,5 +104,6 @@ class ScreenState:
             modality=Modality.WRITING,
             confidence=text.block.score,
             text=text.block.text,
+            thumbnail=text.thumbnail,
         )
         self.next_seq += 1

@@ -1,6 +1,6 @@
 """Text on screen: what was written, and from when until when, with few readings.
 
-    Frame (H, W, 3) uint8  ->  Observation(modality=WRITING, text, span=[onset, end)) for each block of text
+    Frame (H, W, 3) uint8  ->  Observation(modality=WRITING, text, span=[onset, end), thumbnail) for each block
 
 Reading is dear and looking is cheap, so each picture is only looked at (`strokes`): areas that look like
 text and were not there before are captured, and captures are read together at most once in `min_interval_s`
@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.perception.captures import Capture, cut_strips, group_lines, read_captures, within_budget
 from reverie.perception.ocr import PpOcr, TextReader
+from reverie.perception.rgb import jpeg
 from reverie.perception.shots import ShotConfig, ShotDetector
 from reverie.perception.standing import ScreenState, StandingText, Tentative
 from reverie.perception.strokes import Area, Strokes, TextMap, likeness, text_map
@@ -44,6 +45,8 @@ class WritingConfig(BaseModel):
     max_waiting_rows: int = Field(
         default=1080, ge=64, description="Rows that may wait to be read, or one and a half pictures if that is more."
     )
+    thumbnail_px: int = Field(default=480, ge=16, description="Longer side of the picture kept with a text.")
+    jpeg_quality: int = Field(default=80, ge=1, le=100, description="JPEG quality of it.")
     shots: ShotConfig = Field(default=ShotConfig(), description="When a cut is a cut.")
 
 
@@ -166,6 +169,7 @@ class WritingStage(Stage[Frame, Observation]):
             areas=tuple(areas),
             strips=cut_strips(seen.image, areas),
             strokes=strokes,
+            thumbnail=jpeg(seen.image, self._config.thumbnail_px, self._config.jpeg_quality),
         )
         max_rows = max(self._config.max_waiting_rows, len(seen.image) * 3 // 2)
         stream.waiting, dropped = within_budget(
@@ -206,7 +210,13 @@ class WritingStage(Stage[Frame, Observation]):
             for block in group_lines([line for line in found if not stream.knows(line.area, capture.pts_ns)]):
                 self.counters.add("words_read", len(block.text.split()))
                 onset_ns, end_ns = self._span(stream, capture, block.area)
-                text = StandingText(block=block, strokes=capture.strokes, onset_ns=onset_ns, from_ns=onset_ns)
+                text = StandingText(
+                    block=block,
+                    strokes=capture.strokes,
+                    thumbnail=capture.thumbnail,
+                    onset_ns=onset_ns,
+                    from_ns=onset_ns,
+                )
                 if end_ns is None:
                     stream.standing.append(text)
                 else:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from reverie.errors import SourceError, UsageError
+from reverie.errors import UsageError
 from reverie.memory import Memory
 from reverie.perception.addresses import scheme
 from reverie.perception.conse import Conse, class_meanings
@@ -35,7 +35,7 @@ from reverie.pipeline.memory_host import MemoryHost
 from reverie.reasoning import OpenAIReader, Reasoner, Senses
 from reverie.reasoning.senses import EMBEDDED_MISSING
 from reverie.stage import Stage
-from reverie.types import Answer, Modality, StreamStart, TextEncoder
+from reverie.types import Answer, Modality, TextEncoder
 
 STAGE_PORTS = (Port.OBSERVATIONS,)
 RECORD_ITEMS = 1024
@@ -85,7 +85,7 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
             SourcePlan(
                 stream_id=start.stream_id,
                 node_name=f"source:{number}",
-                make=make if travels else _make_here(spec, made, start, make),
+                make=make if travels else partial(_same, made),  # a generator gives its items once
                 live=start.live,
                 here=not travels,
             )
@@ -110,28 +110,6 @@ def _make_source(spec: Any, profile: Profile) -> Source:
             wall_anchor_ns=spec.wall_anchor_ns,
         )
     return open_source(spec, profile.source)
-
-
-def _make_here(spec: Any, made: Source, start: StreamStart, make: Callable[[], Source]) -> Callable[[], Source]:
-    """How to make the source of a user's own object, which was opened once to look at it."""
-    if isinstance(spec, Iterable):
-        return partial(_same, _Opened(made, start)) if iter(spec) is spec else make
-    return partial(_same, made)
-
-
-class _Opened:
-    """The source of a generator: to look at it took its first items, so it cannot be opened once more."""
-
-    def __init__(self, source: Source, start: StreamStart) -> None:
-        self._source, self._start = source, iter((start,))
-
-    def open(self) -> StreamStart:
-        for start in self._start:
-            return start
-        raise SourceError("iterable", "a generator cannot be read again from the start; give a list or a file")
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
 
 
 def _same(source: Any) -> Source:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from reverie.errors import ReverieError, StageError
 from reverie.pipeline.graph import Port, route
@@ -115,6 +115,12 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
+class Pushed(Protocol):
+    """What a source that is pushed to offers beside."""
+
+    def push(self, item: Frame | AudioChunk) -> None: ...
+
+
 class SourceHost:
     """Pulls a source, and cuts its stream every `cut_interval_s` of media, so that work can resume there.
 
@@ -173,10 +179,11 @@ class SourceHost:
         state = (self._source.snapshot(), self._num_cuts, self._cut_ns)
         report.snapshots[self._stream_id, self._num_cuts] = state
 
-    def push(self, items: Sequence[Item]) -> None:
-        """Hand items to a source that takes them (`PushSource`)."""
+    def push(self, items: Sequence[Frame | AudioChunk]) -> None:
+        """Hand items to a source that takes them (`PushSource`); no other is wired to this."""
+        source = cast(Pushed, self._source)
         for item in items:
-            self._source.push(item)  # type: ignore[attr-defined]  # only wired to sources that have it
+            source.push(item)
 
     def finish(self) -> None:
         """End the stream where it stands; what was pushed before is still sent."""

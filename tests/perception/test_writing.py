@@ -1,3 +1,4 @@
+import io
 import pickle
 
 import numpy as np
@@ -111,7 +112,9 @@ def test_strips_of_several_pictures_are_read_in_one_and_put_back(reader):
         image = captioned(small(photo("astronaut.png"), 400 + 80 * index), text, y=y)
         areas = (Area(x0=0.2, y0=y - 0.03, x1=0.8, y1=y + 0.03),)
         strips = cut_strips(image, areas)
-        captures.append(Capture(pts_ns=0, floor_ns=0, areas=areas, strips=strips, strokes=text_map(image).strokes))
+        captures.append(
+            Capture(pts_ns=0, floor_ns=0, areas=areas, strips=strips, strokes=text_map(image).strokes, thumbnail=b"")
+        )
     for capture_lines, (y, text) in zip(read_captures(reader, captures), texts.items(), strict=True):
         (line,) = capture_lines
         assert line.text == text
@@ -134,7 +137,9 @@ def test_what_stood_the_shortest_gives_way(groups, max_rows):
         stood |= {(index, area): for_ns for area, (_, _, for_ns) in zip(areas, group, strict=False)}
         strips = cut_strips(image, areas)
         captures.append(
-            Capture(pts_ns=index, floor_ns=0, areas=areas, strips=strips, strokes=np.zeros((2, 2), np.int8))
+            Capture(
+                pts_ns=index, floor_ns=0, areas=areas, strips=strips, strokes=np.zeros((2, 2), np.int8), thumbnail=b""
+            )
         )
     kept, dropped = within_budget(captures, max_rows, lambda capture, area: stood[capture.pts_ns, area])
     left = [(capture.pts_ns, area) for capture in kept for area in capture.areas]
@@ -165,6 +170,9 @@ def test_what_stood_the_shortest_gives_way(groups, max_rows):
         ("...", 0.99, False),
         ("- = -", 0.99, False),
         ("|~a|_b*", 0.99, False),
+        ("HHHHI", 0.99, False),
+        ("$1000", 0.9, True),
+        ("Mississippi", 0.9, True),
     ],
 )
 def test_what_is_worth_keeping(text, score, readable):
@@ -201,7 +209,12 @@ def test_subtitles_on_a_film_with_cuts_get_exact_spans(reader):
 def test_captions_that_come_faster_than_reading_is_allowed_are_not_lost(reader):
     stage = WritingStage(reader)
     ground = small(photo("flower.jpg"))
-    seen = spans(watch(stage, subtitled([ground] * 40)))
+    texts = watch(stage, subtitled([ground] * 40))
+    for kept in texts:
+        picture = np.asarray(Image.open(io.BytesIO(kept.thumbnail))).astype(int)
+        apart = {text: np.abs(picture - captioned(ground, text)).mean() for text in CAPTIONS}
+        assert joined(min(apart, key=apart.get)) == joined(kept.text)
+    seen = spans(texts)
     assert seen == {joined(text): pytest.approx(span, abs=0.01) for text, span in CAPTIONS.items()}
     assert stage.counters.value("frames_read") <= 3
     assert stage.counters.value("words_read") == pytest.approx(sum(len(text.split()) for text in CAPTIONS), abs=2)

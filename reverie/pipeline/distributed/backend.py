@@ -29,7 +29,7 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 OBJECT_STORE_BYTES = 1 << 30
 CLOSE_S = 10
 HERE_POLL_S = 0.01
-_STARTER = ThreadPoolExecutor(1, thread_name_prefix="reverie-ray")
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix="ray-starter")  # stays until the process ends
 
 
 def connect() -> None:
