@@ -37,6 +37,9 @@ class RunnerName(StrEnum):
     LOCAL = "local"
 
 
+INTERRUPTED = 130  # the exit code of a process that Ctrl+C ended
+
+
 class Format(StrEnum):
     """What `export` writes."""
 
@@ -118,7 +121,7 @@ def export(
     with Session(memory, runner="local") as session:
         content = session.memory.export(format.value, stream_ids=tuple(stream or ()))
     if out is None:
-        sys.stdout.write(content.decode())
+        _write(content.decode())
     else:
         out.write_bytes(content)
 
@@ -174,7 +177,15 @@ def demo(
 
 
 def _print(result: dict[str, Any] | str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(result) if as_json else str(result)) + "\n")
+    _write((json.dumps(result) if as_json else str(result)) + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has left: not an error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:
@@ -185,12 +196,10 @@ def main() -> None:
     except ReverieError as error:
         sys.stderr.write(f"reverie: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("reverie: stopped; what was watched is remembered, watch again to go on\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has left: not an error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            sys.stderr.write("reverie: stopped; what was watched is remembered, watch again to go on\n")
+        raise
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from reverie.clock import Clock, SystemClock
 from reverie.errors import ReverieError, StageError
 from reverie.pipeline.backend import Backend, Payload, Ticket, WorkerDied
 from reverie.pipeline.graph import Edge, Graph, Node, Port, Role
-from reverie.pipeline.host import Batch, Report
+from reverie.pipeline.host import Batch, Report, describe
 from reverie.pipeline.progress import Progress
 from reverie.pipeline.scheduling import EdgeView, NodeView, num_to_take, plan, to_drop
 from reverie.telemetry import Span
@@ -93,6 +93,7 @@ class Executor:
         }
         self._tickets: dict[Ticket, tuple[str, list[Payload]]] = {}
         self._calls: deque[tuple[str, str, tuple[Any, ...]]] = deque()
+        self._unmade: list[tuple[str, str, tuple[Any, ...]]] = []
         self._asides: list[Ticket] = []
         self._num_recoveries = 0
         self._lock = threading.Lock()
@@ -101,11 +102,12 @@ class Executor:
     def call_source(self, stream_id: str, method: str, *args: Any) -> None:
         """Have a method of a stream's source host called, soon. Thread-safe.
 
-        When the executor does not keep up, the oldest call that still waits is given up.
+        When the executor does not keep up, the oldest call that still waits is given up; items that were
+        to be pushed by it are recorded as lost.
         """
         with self._lock:
             if len(self._calls) >= MAX_WAITING_CALLS:
-                self._calls.popleft()
+                self._unmade.append(self._calls.popleft())
             self._calls.append((self._streams[stream_id].source, method, args))
 
     def run(self, stop: threading.Event | None = None) -> Progress:
@@ -130,6 +132,10 @@ class Executor:
         now_ns = self._clock.monotonic_ns()
         with self._lock:
             calls, self._calls = list(self._calls), deque()
+            unmade, self._unmade = self._unmade, []
+        for _, method, args in unmade:
+            if method == "push":
+                self._lose(describe(args[0]), "pushed faster than it could be taken")
         self._asides += [self._backend.call(name, method, *args) for name, method, args in calls]
         self._settle_asides()
         for name in plan(self._node_views(now_ns), self._edge_views(), now_ns):
@@ -213,10 +219,14 @@ class Executor:
             lost = queue[index]
             bare = Batch(num_data=0, control=lost.batch.control, spans={})
             queue[index] = _Waiting(self._backend.put(lost.batch.control), bare, lost.since_ns)
-            self.progress.counters.add("frames_dropped", lost.batch.num_data)
-            for stream_id, (count, first_ns, last_ns) in lost.batch.spans.items():
-                span = TimeSpan(start_ns=first_ns, end_ns=last_ns + 1)
-                self._record(Gap(stream_id=stream_id, span=span, reason=f"{edge.receiver} too slow", num_dropped=count))
+            self._lose(lost.batch, f"{edge.receiver} too slow")
+
+    def _lose(self, batch: Batch, reason: str) -> None:
+        """Count what a batch held, and put it on record."""
+        self.progress.counters.add("frames_dropped", batch.num_data)
+        for stream_id, (count, first_ns, last_ns) in batch.spans.items():
+            span = TimeSpan(start_ns=first_ns, end_ns=last_ns + 1)
+            self._record(Gap(stream_id=stream_id, span=span, reason=reason, num_dropped=count))
 
     def _record(self, gap: Gap) -> None:
         """Send a gap to memory beside the source's own records."""

@@ -1,8 +1,6 @@
 """A disk of 16 MB that fills up: writing waits and says so, reading goes on, and with space again so does writing."""
 
 import os
-import shutil
-import subprocess
 import threading
 
 import pytest
@@ -12,21 +10,6 @@ from reverie.types import NS_PER_S
 from tests.media import every, numbered, write_media
 
 PATIENCE_S = 60
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 16 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = shutil.which("mount")
-    if command is None or os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root and mount")
-    mounted = subprocess.run([command, "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def pictures(num=60, stream_id="mine"):

@@ -1,5 +1,4 @@
 import os
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -180,21 +179,7 @@ def test_full_database_pauses_writing_and_nothing_else(tmp_path):
     assert_whole(tmp_path / "m")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 1.5 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = shutil.which("mount")
-    if command is None or os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root and mount")
-    mounted = subprocess.run([command, "-t", "tmpfs", "-o", "size=1500k", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
+@pytest.mark.parametrize("small_disk", ["1500k"], indirect=True)
 def test_full_disk_pauses_writing_until_there_is_space(small_disk):
     ballast = small_disk / "ballast"
     with open_memory(small_disk / "m") as memory:

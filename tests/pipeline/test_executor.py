@@ -2,13 +2,16 @@
 
 import threading
 
+import numpy as np
 import pytest
 
 from reverie.errors import StageError
-from reverie.pipeline.executor import Executor
+from reverie.perception.sources import PushSource, SourceConfig
+from reverie.pipeline.executor import MAX_WAITING_CALLS, Executor
 from reverie.pipeline.local import LocalBackend
 from reverie.telemetry import Span
 from reverie.testing import FakeEncoder, FakeSource, RecordingMemory
+from reverie.types import NS_PER_S, Frame, Gap
 from tests.pipeline.graphs import expected_rows, fake_graph
 
 
@@ -78,3 +81,30 @@ def test_every_step_is_timed(tmp_path):
     graph, streams = fake_graph(tmp_path / "rows.jsonl", seconds=5)
     Executor(graph, LocalBackend(), streams, on_span=spans.append).run()
     assert {span.stage for span in spans} == {"source:s", "vision", "speech", "memory"}
+
+
+def test_what_is_pushed_faster_than_it_is_taken_is_counted_and_recorded(tmp_path, monkeypatch):
+    kept = []
+
+    class Keeping(RecordingMemory):
+        def write(self, items):
+            kept.extend(items)
+            return super().write(items)
+
+    def pushed(stream_id, seconds, live):
+        return PushSource(stream_id, SourceConfig(), has_audio=False)
+
+    monkeypatch.setattr("tests.pipeline.graphs.RecordingMemory", Keeping)
+    graph, streams = fake_graph(tmp_path / "rows.jsonl", live=True, source=pushed)
+    executor = Executor(graph, LocalBackend(), streams)
+    num = MAX_WAITING_CALLS + 10
+    for seq in range(num):
+        image = np.full((8, 8, 3), seq % 256, np.uint8)
+        executor.call_source("s", "push", [Frame(stream_id="s", seq=seq, pts_ns=seq * NS_PER_S, image=image)])
+    executor.call_source("s", "finish")
+    progress = executor.run()
+    lost = [item for item in kept if isinstance(item, Gap) and "faster" in item.reason]
+    assert sum(gap.num_dropped for gap in lost) == 11
+    assert min(gap.span.start_ns for gap in lost) == 0
+    assert max(gap.span.end_ns for gap in lost) == 10 * NS_PER_S + 1
+    assert progress.counters.value("frames_dropped") >= 11
