@@ -13,14 +13,19 @@ def family() -> list[psutil.Process]:
     return [me, *me.children(recursive=True)]
 
 
-def cpu_seconds() -> float:
-    """User and system time of the family so far; the dead count through their parents."""
-    total = 0.0
-    for process in family():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            total += times.user + times.system
-    return total
+class ProcessorTime:
+    """User and system time of the family. Sampled, so that what a process spent stays counted when it has ended."""
+
+    def __init__(self) -> None:
+        self._spent: dict[tuple[int, float], float] = {}
+
+    def sample(self) -> float:
+        """Seconds so far, of those that live and of those that lived at an earlier sample."""
+        for process in family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                self._spent[process.pid, process.create_time()] = times.user + times.system
+        return sum(self._spent.values())
 
 
 def memory_bytes() -> int:

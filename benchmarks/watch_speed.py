@@ -2,8 +2,8 @@
 
     python benchmarks/watch_speed.py [--data FOLDER] [--json]
 
-Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos when it is
-given. Embedded profile, every encoder on, Ray runner, one thread in each process. Speed is media time
+Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos (one of less
+than 30 s several times over) when it is given. Embedded profile, every encoder on, Ray runner, one thread in each process. Speed is media time
 over wall time from the moment that all stages are ready. Beside it, in the same run:
 
 - decode: `ffmpeg -threads 1 -i FILE -f null -`, its processor time;
@@ -13,6 +13,7 @@ over wall time from the moment that all stages are ready. Beside it, in the same
 
 from __future__ import annotations
 
+import math
 import resource
 import shutil
 import subprocess
@@ -21,9 +22,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import av
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.processes import cpu_seconds
+from benchmarks.processes import ProcessorTime
 from benchmarks.report import arguments, progress, publish, table
 from demos.sample.compose import compose
 from reverie.perception.sources import open_source
@@ -33,6 +36,7 @@ from reverie.pipeline.graph import port_of
 from reverie.pipeline.session import Session
 from reverie.types import Control
 
+SHORTEST_S = 30.0
 SEED, SECONDS = 7, 120
 
 
@@ -69,6 +73,19 @@ def encoders_cpu_s(path: Path, profile: Profile) -> dict[str, float]:
     return spent
 
 
+def long_enough(path: Path, work: Path) -> Path:
+    """The video, or, if it is too short for a speed to mean anything, the same several times over."""
+    with av.open(str(path)) as media:
+        seconds = (media.duration or 0) / av.time_base
+    if seconds >= SHORTEST_S:
+        return path
+    times = math.ceil(SHORTEST_S / seconds)
+    looped = work / f"{path.stem}-x{times}{path.suffix}"
+    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", str(times - 1), "-i", str(path), str(looped)]
+    subprocess.run(command, check=True)
+    return looped
+
+
 def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
     """One stream through the Ray runner, with its floors."""
     progress(f"{path.name}: decode and encoders alone")
@@ -81,10 +98,11 @@ def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
         watch = session.watching(path)
         while watch.running and not watch.progress.ready_ns:
             time.sleep(0.05)
-        cpu_before = cpu_seconds()
+        processor_time = ProcessorTime()
+        cpu_before = cpu_after = processor_time.sample()
         while watch.running:
-            cpu_after = cpu_seconds()
-            time.sleep(0.05)
+            cpu_after = processor_time.sample()
+            time.sleep(0.2)
         result = watch.wait()
     floor_s = decode_s + sum(encoders.values())
     run_s = cpu_after - cpu_before
@@ -115,7 +133,8 @@ def main() -> None:
             progress(f"composing {path.name}")
             compose(SEED, SECONDS, path, kind)
     if args.data:
-        streams += sorted(path for path in (args.data / "videos").iterdir() if path.suffix in (".mp4", ".gif"))
+        videos = sorted(path for path in (args.data / "videos").iterdir() if path.suffix in (".mp4", ".gif"))
+        streams += [long_enough(path, args.work) for path in videos]
     rows = [measure(path, args.work, profile) for path in streams]
     columns = ("stream", "seconds", "speed", "sampled", "unchanged", "encoded", "startup_s")
     body = table(
