@@ -52,9 +52,10 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit that is measured, marked when the tree has changes."""
-    run = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True)
-    return run.stdout.strip() or "no git"
+    """The commit that is measured, marked when anything but results has changed since."""
+    head = subprocess.run(["git", "describe", "--always"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", f":!{RESULTS}"], cwd=ROOT).returncode
+    return f"{head}{'-dirty' if changed else ''}" if head else "no git"
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -2,9 +2,9 @@
 
     python benchmarks/watch_speed.py [--data FOLDER] [--json]
 
-Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos (one of less
-than 30 s several times over) when it is given. Embedded profile, every encoder on, Ray runner, one thread in each process. Speed is media time
-over wall time from the moment that all stages are ready. Beside it, in the same run:
+Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos when it is given
+(one of less than 30 s several times over). Embedded profile, every encoder on, Ray runner, one thread in each
+process. Speed is media time over wall time from the moment that all stages are ready. Beside it, in the same run:
 
 - decode: `ffmpeg -threads 1 -i FILE -f null -`, its processor time;
 - encoders alone: the same stages called in this process on the same sampled items, no graph and no memory;
@@ -102,7 +102,7 @@ def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
         cpu_before = cpu_after = processor_time.sample()
         while watch.running:
             cpu_after = processor_time.sample()
-            time.sleep(0.2)
+            time.sleep(1.0)  # looking costs 20 ms
         result = watch.wait()
     floor_s = decode_s + sum(encoders.values())
     run_s = cpu_after - cpu_before

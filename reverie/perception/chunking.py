@@ -87,7 +87,7 @@ class Resampler:
             return np.zeros(0, np.float32)
         centres, phases = np.divmod(np.arange(state.num_out, ready, dtype=np.int64) * self._down, self._up)
         windows = sliding_window_view(state.tail, 2 * self._reach + 1)[centres - self._reach - state.first]
-        out = np.einsum("nt,nt->n", windows, self._taps[phases])
+        out = np.vecdot(windows, self._taps if self._up == 1 else self._taps[phases])
         first = ready * self._down // self._up - self._reach
         # a copy, or the tail would keep everything that came before it
         state.tail, state.first, state.num_out = state.tail[first - state.first :].copy(), first, ready

@@ -87,9 +87,10 @@ class Ssd:
         return type(self), (self._config,)
 
     def load(self) -> None:
-        """Read the graph. Raises ModelError."""
+        """Read the graph, and run it once: the first run, which plans it, takes ten times as long. Raises ModelError."""
         folder = resolve(self._config.weights)
         self._net = cv2.dnn.readNetFromTensorflow(str(folder / _GRAPH), str(folder / _TEXT))
+        self._detect_one(np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8))
 
     def detect(self, images: Sequence[Rgb]) -> list[tuple[Detection, ...]]:
         """The things in each picture, best first. One picture at a time: this network gains nothing from batches."""
