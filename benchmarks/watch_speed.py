@@ -3,8 +3,8 @@
     python benchmarks/watch_speed.py [--data FOLDER] [--json]
 
 Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos when it is given
-(one of less than 30 s several times over). Embedded profile, every encoder on, Ray runner, one thread in each
-process. Speed is media time over wall time from the moment that all stages are ready. Beside it, in the same run:
+(one of less than 30 s several times over). Embedded profile, every encoder on, through Ray and in threads of one
+process, one thread in each encoder. Speed is media time over wall time from the moment that all stages are ready. Beside it, in the same run:
 
 - decode: `ffmpeg -threads 1 -i FILE -f null -`, its processor time;
 - encoders alone: the same stages called in this process on the same sampled items, no graph and no memory;
@@ -33,7 +33,8 @@ from reverie.perception.sources import open_source
 from reverie.pipeline.build import perception_stages
 from reverie.pipeline.config import Profile, load_profile
 from reverie.pipeline.graph import port_of
-from reverie.pipeline.session import Session
+from reverie.pipeline.progress import Progress
+from reverie.pipeline.session import Runner, Session
 from reverie.types import Control
 
 SHORTEST_S = 30.0
@@ -86,31 +87,38 @@ def long_enough(path: Path, work: Path) -> Path:
     return looped
 
 
-def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
-    """One stream through the Ray runner, with its floors."""
-    progress(f"{path.name}: decode and encoders alone")
-    decode_s = decode_cpu_s(path)
-    encoders = encoders_cpu_s(path, profile)
-    memory = work / f"speed-{path.stem}.memory"
+def watched(path: Path, memory: Path, profile: Profile, runner: Runner) -> tuple[Progress, float]:
+    """What a run came to, and the processor time of all its processes from the moment that every stage is ready."""
     shutil.rmtree(memory, ignore_errors=True)
-    progress(f"{path.name}: watching")
-    with Session(memory, profile=profile) as session:
+    with Session(memory, profile=profile, runner=runner) as session:
         watch = session.watching(path)
         while watch.running and not watch.progress.ready_ns:
             time.sleep(0.05)
         processor_time = ProcessorTime()
-        cpu_before = cpu_after = processor_time.sample()
+        before_s = after_s = processor_time.sample()
         while watch.running:
-            cpu_after = processor_time.sample()
+            after_s = processor_time.sample()
             time.sleep(1.0)  # looking costs 20 ms
-        result = watch.wait()
+        return watch.wait(), after_s - before_s
+
+
+def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
+    """One stream through both runners, with its floors."""
+    progress(f"{path.name}: decode and encoders alone")
+    decode_s = decode_cpu_s(path)
+    encoders = encoders_cpu_s(path, profile)
     floor_s = decode_s + sum(encoders.values())
-    run_s = cpu_after - cpu_before
+    memory = work / f"speed-{path.stem}.memory"
+    progress(f"{path.name}: watching in threads")
+    in_threads, threads_s = watched(path, memory, profile, "local")
+    progress(f"{path.name}: watching through Ray")
+    result, run_s = watched(path, memory, profile, "ray")
     count = result.counters.value
     return {
         "stream": path.name,
         "seconds": round(result.watched_s, 1),
         "speed": round(result.speed, 2),
+        "speed_threads": round(in_threads.speed, 2),
         "sampled": count("frames_sampled"),
         "unchanged": count("frames_unchanged"),
         "encoded": count("frames_encoded"),
@@ -119,6 +127,8 @@ def measure(path: Path, work: Path, profile: Profile) -> dict[str, Any]:
         "encoders_cpu_s": round(sum(encoders.values()), 2),
         "run_cpu_s": round(run_s, 2),
         "overhead": round((run_s - floor_s) / floor_s, 3),
+        "threads_cpu_s": round(threads_s, 2),
+        "overhead_threads": round((threads_s - floor_s) / floor_s, 3),
         "alone": {name: round(value, 2) for name, value in encoders.items()},
         "stages": {name.split(":")[0]: round(spent.cpu_s, 2) for name, spent in result.stages.items()},
     }
@@ -136,16 +146,19 @@ def main() -> None:
         videos = sorted(path for path in (args.data / "videos").iterdir() if path.suffix in (".mp4", ".gif"))
         streams += [long_enough(path, args.work) for path in videos]
     rows = [measure(path, args.work, profile) for path in streams]
-    columns = ("stream", "seconds", "speed", "sampled", "unchanged", "encoded", "startup_s")
+    columns = ("stream", "seconds", "speed", "speed_threads", "sampled", "unchanged", "encoded", "startup_s")
     body = table(
-        ("stream", "seconds", "x real time", "frames sampled", "unchanged", "encoded", "start-up s"),
+        ("stream", "seconds", "x real time", "in threads", "frames sampled", "unchanged", "encoded", "start-up s"),
         [[row[column] for column in columns] for row in rows],
     )
     body += "\n\nProcessor seconds: decoding and encoders alone, the whole run, and what the run adds.\n\n"
     body += table(
-        ("stream", "ffmpeg decode", "encoders alone", "all processes of the run", "overhead"),
+        ("stream", "ffmpeg decode", "encoders alone", "Ray, all processes", "overhead", "threads", "overhead"),
         [
-            [row["stream"], row["decode_cpu_s"], row["encoders_cpu_s"], row["run_cpu_s"], f"{row['overhead']:.1%}"]
+            [
+                *(row[key] for key in ("stream", "decode_cpu_s", "encoders_cpu_s", "run_cpu_s")),
+                *(f"{row['overhead']:.1%}", row["threads_cpu_s"], f"{row['overhead_threads']:.1%}"),
+            ]
             for row in rows
         ],
     )

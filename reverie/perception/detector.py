@@ -87,7 +87,7 @@ class Ssd:
         return type(self), (self._config,)
 
     def load(self) -> None:
-        """Read the graph, and run it once: the first run, which plans it, takes ten times as long. Raises ModelError."""
+        """Read the graph, and run it once: the first run plans it, and takes ten times as long. Raises ModelError."""
         folder = resolve(self._config.weights)
         self._net = cv2.dnn.readNetFromTensorflow(str(folder / _GRAPH), str(folder / _TEXT))
         self._detect_one(np.zeros((_SIDE_PX, _SIDE_PX, 3), np.uint8))

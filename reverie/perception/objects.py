@@ -53,6 +53,7 @@ class ObjectsStage(Stage[Frame, Observation]):
 
     def setup(self) -> None:
         self._detector.load()
+        BoxTracker(self._config.tracking)  # imports its library, which the first picture would have to wait for
 
     def process(self, items: Sequence[Frame]) -> Iterator[Observation]:
         found = self._detector.detect([frame.image for frame in items])

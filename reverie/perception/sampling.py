@@ -138,8 +138,15 @@ def shrink(image: UInt8[ndarray, "h w 3"], max_side_px: int) -> UInt8[ndarray, "
 
 
 def _thumbnail(image: UInt8[ndarray, "h w 3"]) -> UInt8[ndarray, "h2 w2 3"]:
-    small = shrink(image, _THUMB_PX)
-    return small.copy() if small is image else small
+    """Averages of squares of whole pixels: several times as quick as any other scale."""
+    height, width = image.shape[:2]
+    side = -(-max(height, width) // _THUMB_PX)
+    if side == 1 or min(height, width) < side:
+        return image.copy()
+    size = (width // side, height // side)
+    return np.asarray(
+        cv2.resize(image[: size[1] * side, : size[0] * side], size, interpolation=cv2.INTER_AREA), np.uint8
+    )
 
 
 def _blocks(levels: Float32[ndarray, "h w"] | Float32[ndarray, "h w 3"]) -> ndarray:
