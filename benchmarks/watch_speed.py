@@ -3,8 +3,9 @@
     python benchmarks/watch_speed.py [--data FOLDER] [--json]
 
 Streams: a composed sample of moving scenes, one still scene, and every file in FOLDER/videos when it is given
-(one of less than 30 s several times over). Embedded profile, every encoder on, through Ray and in threads of one
-process, one thread in each encoder. Speed is media time over wall time from the moment that all stages are ready. Beside it, in the same run:
+(one of less than 30 s several times over). Embedded profile, every encoder on, one thread in each of them; through
+Ray, and in threads of one process. Speed is media time over wall time from the moment that all stages are ready.
+Beside it, in the same run:
 
 - decode: `ffmpeg -threads 1 -i FILE -f null -`, its processor time;
 - encoders alone: the same stages called in this process on the same sampled items, no graph and no memory;
