@@ -54,7 +54,9 @@ def machine() -> str:
 def commit() -> str:
     """The commit that is measured, marked when anything but results has changed since."""
     head = subprocess.run(["git", "describe", "--always"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", f":!{RESULTS}"], cwd=ROOT).returncode
+    changed = subprocess.run(
+        ["git", "diff", "--quiet", "HEAD", "--", ".", f":!{RESULTS.relative_to(ROOT)}"], cwd=ROOT
+    ).returncode
     return f"{head}{'-dirty' if changed else ''}" if head else "no git"
 
 
