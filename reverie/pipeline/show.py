@@ -65,7 +65,7 @@ class LiveProgress:
         self._console = Console(file=stream)
         self._live = Live(console=self._console, refresh_per_second=8, transient=False)
         self._every_s, self._next_s = every_s, 0.0
-        self._paused = False
+        self._state = (False, False)  # paused, finished: a change is shown at once
 
     def __enter__(self) -> LiveProgress:
         if self._console.is_terminal:
@@ -76,8 +76,8 @@ class LiveProgress:
         line = progress_line(progress)
         if self._console.is_terminal:
             self._live.update(Text(line, no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif progress.watched_s >= self._next_s or progress.finished or bool(progress.paused) != self._paused:
-            self._paused = bool(progress.paused)
+        elif (state := (bool(progress.paused), progress.finished)) != self._state or progress.watched_s >= self._next_s:
+            self._state = state
             self._next_s = progress.watched_s + self._every_s
             self._console.file.write(line + "\n")
             self._console.file.flush()
