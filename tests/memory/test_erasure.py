@@ -141,5 +141,5 @@ def test_a_reader_that_holds_the_log_makes_the_receipt_incomplete(tmp_path):
 def test_say_what_to_forget(memory):
     with pytest.raises(UsageError, match="say what"):
         memory.forget()
-    with pytest.raises(UsageError, match="no stream 'x'"):
+    with pytest.raises(UsageError, match="no stream is called 'x'"):
         memory.forget(stream_ids=["x"])
