@@ -127,8 +127,13 @@ class Recording:
         self.steps.append(Change(folder, entered=((new.name, node),), left=(old.name,)))
 
 
-def crash_image(recording: Recording, steps: Sequence[Step], rng: np.random.Generator, target: Path) -> int:
-    """Make what may be left after the last of `steps` in a new folder; return how many writes were acknowledged."""
+def crash_image(
+    recording: Recording, steps: Sequence[Step], rng: np.random.Generator, target: Path, share: float | None = None
+) -> int:
+    """Make what may be left after the last of `steps` in a new folder; return how many writes were acknowledged.
+
+    `share` of what was not synced is there, drawn from none to all if not given.
+    """
     contents: dict[Node, bytearray] = {}
     names: dict[Node, dict[str, Node]] = {}
     pending: dict[Node, list[Change]] = {}
@@ -141,7 +146,7 @@ def crash_image(recording: Recording, steps: Sequence[Step], rng: np.random.Gene
             pending.setdefault(step.node, []).append(step)
         else:
             acknowledged += 1
-    share = float(rng.choice([0.0, 0.3, 0.7, 1.0]))
+    share = float(rng.choice([0.0, 0.3, 0.7, 1.0])) if share is None else share
     for changes in pending.values():
         for change in changes:
             _apply(change, contents, names, share, rng)

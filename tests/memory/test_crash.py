@@ -2,7 +2,7 @@
 
 Each seed draws a stream, batches, and a system call; the writer is a forked child that is killed (kill -9) as it makes
 that call, up to three times in a row (writing a stream makes about 860; every change of a file is one, or between two).
-`REVERIE_CRASH_SEEDS=1000 pytest tests/memory/test_crash.py` tries 1,000 seeds.
+`REVERIE_CRASH_SEEDS=1000 pytest -m slow tests/memory/test_crash.py` tries 1,000 seeds.
 """
 
 from __future__ import annotations

@@ -18,11 +18,12 @@ import pytest
 
 from reverie.errors import MemoryStoreError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory.pictures import PictureFolder
 from reverie.types import Item
 from tests.memory import tracing
 from tests.memory.power_loss import Acknowledged, Recording, Step, Sync, crash_image
 from tests.memory.reading import assert_whole
-from tests.memory.worlds import BagOfWords, batches, make_stream, span
+from tests.memory.worlds import BagOfWords, batches, make_stream, seen, span
 
 IMAGES = int(os.environ.get("REVERIE_CRASH_IMAGES", "40"))
 _REASON = tracing.why_not() or ("" if tracing.NUMBERS else "the numbers of this processor's system calls are not known")
@@ -138,3 +139,52 @@ def test_a_sync_that_is_left_out_is_found(recorded, tmp_path, unsynced):
         if state < acknowledged:
             return
     pytest.fail("nothing was lost")
+
+
+def record(base: Path, work) -> Recording:
+    (base / "disk").mkdir()
+    recording = Recording(base / "disk")
+    assert tracing.run(work, recording.hear) == 0
+    return recording
+
+
+def test_a_picture_folder_that_a_killed_writer_left_unsynced_is_synced_by_the_next(tmp_path):
+    root = tmp_path / "disk" / "m"
+    item = seen("cat", 1, picture=1)
+
+    def work() -> None:
+        Memory.open(root, text_encoder=BagOfWords(), mode="w").close()
+        PictureFolder(root).path_of(PictureFolder.name_of(item.thumbnail)).parent.mkdir(parents=True)
+        with Memory.open(root, text_encoder=BagOfWords(), mode="w") as memory:
+            memory.write([item])
+            os._exit(0)
+
+    recording = record(tmp_path, work)
+    crash_image(recording, recording.steps, np.random.default_rng(0), tmp_path / "after", share=0)
+    with Memory.open(tmp_path / "after" / "m", text_encoder=BagOfWords()) as memory:
+        assert len(memory.rows()) == 1
+        assert memory.verify().findings == ()
+
+
+@pytest.mark.parametrize("durability", ["full", "normal"])
+def test_key_frames_go_after_the_rows_that_name_them(tmp_path, durability):
+    """Through an erasure, step by step: with nothing of what was not synced, no row names a picture that is gone."""
+    root = tmp_path / "disk" / "m"
+    config = MemoryConfig(store=StoreConfig(durability=durability))
+
+    def work() -> None:
+        with Memory.open(root, text_encoder=BagOfWords(), mode="w", config=config) as memory:
+            memory.write([seen("cat", at, picture=at) for at in range(5)])
+            memory._store.reclaim()
+            memory.forget(span=span(1, 3))
+            os._exit(0)
+
+    recording = record(tmp_path, work)
+    counts = set()
+    for cut in range(len(recording.steps) * 2 // 3, len(recording.steps) + 1):
+        shutil.rmtree(tmp_path / "after", ignore_errors=True)
+        crash_image(recording, recording.steps[:cut], np.random.default_rng(0), tmp_path / "after", share=0)
+        with Memory.open(tmp_path / "after" / "m", text_encoder=BagOfWords()) as memory:
+            assert [finding.check for finding in memory.verify().findings if finding.check != "unnamed pictures"] == []
+            counts.add(len(memory.rows()))
+    assert counts - {0} == {5, 2}  # it came before the writes, before the erasure, and after it
