@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows, unpack_words
+from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.text_check import rebuild_texts, wrong_texts
 from reverie.memory.vectors import UNIT_TOLERANCE, dequantise
@@ -108,7 +108,7 @@ def wrong_tracks(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_packing(db: sqlite3.Connection) -> Iterator[Problem]:
     """Packed labels, boxes and words that cannot be unpacked, or name labels that are not there."""
-    known = np.array([row for (row,) in db.execute("SELECT id FROM label")], dtype=np.int64)
+    known = {row for (row,) in db.execute("SELECT id FROM label")}
     for row, modality, start, end, labels, boxes, words in db.execute(
         "SELECT id, modality, start_ns, end_ns, labels, boxes, words FROM observation"
     ):
@@ -121,40 +121,44 @@ def wrong_packing(db: sqlite3.Connection) -> Iterator[Problem]:
             yield subject, "has no boxes"
         yield from ((subject, problem) for problem in _label_problems(labels, known))
         yield from ((subject, problem) for problem in _box_problems(boxes, known))
-        if words is not None and not _are_words(words, start):
+        if words is not None and not _are_words(words):
             yield subject, "has words that cannot be read"
     for row, labels in db.execute("SELECT id, labels FROM event WHERE labels IS NOT NULL"):
         yield from ((f"event {row}", problem) for problem in _label_problems(labels, known))
 
 
-def _label_problems(packed: bytes | None, known: np.ndarray) -> Iterator[str]:
-    if len(packed or b"") % LABEL_DTYPE.itemsize:
-        yield f"has labels of {len(packed or b'')} bytes, which is no multiple of {LABEL_DTYPE.itemsize}"
+def _label_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
+    if packed is None:
+        return
+    if len(packed) % LABEL_DTYPE.itemsize:
+        yield f"has labels of {len(packed)} bytes, which is no multiple of {LABEL_DTYPE.itemsize}"
         return
     rows = label_rows(packed)
-    if not np.isin(rows["label"], known).all():
+    if not known.issuperset(rows["label"].tolist()):
         yield "names a label that is not there"
     if not np.isfinite(rows["score"]).all():
         yield "has a label whose score is not finite"
 
 
-def _box_problems(packed: bytes | None, known: np.ndarray) -> Iterator[str]:
-    if len(packed or b"") % BOX_DTYPE.itemsize:
-        yield f"has boxes of {len(packed or b'')} bytes, which is no multiple of {BOX_DTYPE.itemsize}"
+def _box_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
+    if packed is None:
+        return
+    if len(packed) % BOX_DTYPE.itemsize:
+        yield f"has boxes of {len(packed)} bytes, which is no multiple of {BOX_DTYPE.itemsize}"
         return
     rows = box_rows(packed)
-    if not np.isin(rows["name"], known).all():
+    if not known.issuperset(rows["name"].tolist()):
         yield "has a box whose label is not there"
     if not np.isfinite(rows["score"]).all():
         yield "has a box whose score is not finite"
 
 
-def _are_words(packed: str, start_ns: int) -> bool:
+def _are_words(packed: str) -> bool:
     try:
-        unpack_words(packed, start_ns)
+        words = json.loads(packed)
+        return all(isinstance(text, str) and start <= end and math.isfinite(score) for text, start, end, score in words)
     except (ValueError, TypeError):
         return False
-    return True
 
 
 CHECKS: tuple[Check, ...] = (

@@ -16,24 +16,26 @@ def is_unreadable(error: sqlite3.Error) -> bool:
 
 
 def unreadable_tables(db: sqlite3.Connection) -> Iterator[Problem]:
-    """SQLite's `integrity_check`, table by table, indexes included; then of the whole file.
+    """SQLite's `integrity_check`; where it complains, once more table by table (indexes included), to name them.
 
     Raises:
         sqlite3.DatabaseError: not even the list of tables can be read.
     """
+    complaint = _complaint(db, "PRAGMA integrity_check(1)")
+    if complaint is None:
+        return
     tables = [
-        (name, without_rowid)
+        (name, bool(without_rowid))
         for schema, name, kind, _, without_rowid, _ in db.execute("PRAGMA table_list").fetchall()
         if schema == "main" and kind in ("table", "shadow")
     ]
     found = False
     for name, without_rowid in sorted(tables):
-        complaint = _complaint(db, f"PRAGMA integrity_check('{name}')")
-        if complaint is not None:
+        own = _complaint(db, f"PRAGMA integrity_check('{name}')")
+        if own is not None:
             found = True
-            yield f"table {name}", f"{complaint}; {_readable(db, name, bool(without_rowid))}"
-    complaint = None if found else _complaint(db, "PRAGMA integrity_check")  # lost pages belong to no table
-    if complaint is not None:
+            yield f"table {name}", f"{own}; {_readable(db, name, without_rowid)}"
+    if not found:  # pages that belong to no table
         yield "the database", complaint
 
 
