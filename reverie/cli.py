@@ -1,4 +1,4 @@
-"""The command line: `reverie watch | ask | timeline | export | forget | doctor | config | demo`.
+"""The command line: `reverie watch | ask | timeline | export | forget | memory | doctor | config | demo`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 the call was wrong.
 With `--json` a verb prints one JSON object.
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Show the configuration of a profile.")
 app.add_typer(config_app, name="config")
+memory_app = typer.Typer(no_args_is_help=True, help="Look after a memory: its size, its copies, its soundness.")
+app.add_typer(memory_app, name="memory")
 
 
 class RunnerName(StrEnum):
@@ -141,6 +143,61 @@ def forget(
     receipt = forget_in(memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), everything=everything)
     text = ", ".join(f"{value} {name}" for name, value in receipt.items())
     _print(receipt if as_json else f"forgotten: {text}", as_json)
+
+
+@memory_app.command("stats")
+def memory_stats(memory: MemoryOption, as_json: JsonOption = False) -> None:
+    """Say how much is remembered, and the bytes it takes."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import stats_as_dict, stats_as_text
+
+    with Session(memory, runner="local") as session:
+        stats = session.memory.stats()
+    _print(stats_as_dict(stats) if as_json else stats_as_text(stats), as_json)
+
+
+@memory_app.command("backup")
+def memory_backup(
+    target: Annotated[Path, typer.Argument(help="A directory that is not there yet, or is empty.")],
+    memory: MemoryOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a memory, also while it is written to. The copy is a memory itself."""
+    from reverie.memory.backup import copy_memory
+    from reverie.pipeline.show import copy_as_dict, copy_as_text
+
+    receipt = copy_memory(memory, target)
+    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
+
+
+@memory_app.command("restore")
+def memory_restore(
+    backup: Annotated[Path, typer.Argument(help="The directory of a backup.")],
+    memory: MemoryOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a backup back into a directory that is not there yet, or is empty."""
+    from reverie.memory.backup import copy_memory
+    from reverie.pipeline.show import copy_as_dict, copy_as_text
+
+    receipt = copy_memory(backup, memory)
+    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
+
+
+@memory_app.command("verify")
+def memory_verify(
+    memory: MemoryOption,
+    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without a loss.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find and name damage; exit code 1 if there is any (left)."""
+    from reverie.memory.verify import verify, verify_and_repair
+    from reverie.pipeline.show import verdict_as_dict, verdict_as_text
+
+    report = verify_and_repair(memory) if repair else verify(memory)
+    _print(verdict_as_dict(report) if as_json else verdict_as_text(report), as_json)
+    if not report.sound:
+        raise typer.Exit(1)
 
 
 @app.command()

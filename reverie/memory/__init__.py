@@ -1,12 +1,16 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
+from reverie.memory.backup import BackupReceipt
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
+from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
+    "BackupReceipt",
+    "Finding",
     "ForgetReceipt",
     "GapRecord",
     "LabelCount",
@@ -16,5 +20,6 @@ __all__ = [
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",
+    "VerifyReport",
     "WriteReceipt",
 ]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reverie.clock import Clock, SystemClock
 from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import export as exports
+from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.erase import erase
 from reverie.memory.ingest import Ingest
@@ -31,6 +32,8 @@ from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import Store, StoreConfig
+from reverie.memory.verify import VerifyReport, verify
+from reverie.memory.verify import repair as mend
 from reverie.types import Event, Hit, Item, Modality, Observation, Query, StreamRecord, TextEncoder, TimeSpan, Track, ns
 
 
@@ -156,7 +159,8 @@ class Memory:
                         written = self._store.pictures.write(sorted(tally.pictures.items()))
             except BaseException:
                 ingest.reset()
-                self._store.pictures.remove(written)
+                # Ctrl+C may come after the commit: what rows name stays.
+                self._store.pictures.remove(set(written) - self._named_pictures())
                 raise
             grown = self._store.num_database_bytes() - bytes_before
             picture_bytes = sum(len(tally.pictures[name]) for name in written)
@@ -182,7 +186,7 @@ class Memory:
         self.require(stream_ids)
         with self._writing() as ingest:
             bytes_before = _directory_bytes(self.root)
-            with self._store.transaction() as connection:
+            with self._store.transaction(synced=True) as connection:
                 gap_ns = ns(self._config.segmentation.gap_s)
                 erased = erase(connection, None if everything else span, tuple(stream_ids), everything, gap_ns)
             ingest.reset()
@@ -304,6 +308,35 @@ class Memory:
             raise UsageError(f"subtitles belong to one stream: choose one of {', '.join(spoken)}")
         return exports.subtitles(speech, kind)
 
+    # --- keeping it safe ----------------------------------------------------------------------
+
+    def backup(self, target: str | Path) -> BackupReceipt:
+        """Copy the memory, as it is at one moment, into a new directory that is a memory itself.
+
+        Writing and reading go on meanwhile. The copy is there whole and on disk when this returns, or not at all.
+        Key frames on the same file system are hard links: they take no space, but a broken disk takes both.
+
+        Raises:
+            UsageError: `target` is there and not empty, or inside of the memory.
+            MemoryDamaged: the memory cannot be read; see `verify`.
+            MemoryFull: no space for the copy.
+        """
+        return copy_memory(self.root, Path(target))
+
+    def verify(self, repair: bool = False) -> VerifyReport:
+        """Find and name damage; see `reverie.memory.verify`.
+
+        With `repair` (mode "w") also mend what loses nothing: text indexes made anew, names of key frames that are
+        gone dropped, files that no row names removed.
+        """
+        if not repair:
+            return verify(self.root, quiet=self._paused if self._ingest is not None else None)
+        with self._writing() as ingest:
+            try:
+                return mend(self._store)
+            finally:
+                ingest.reset()
+
     # --- inside -------------------------------------------------------------------------------
 
     @contextmanager
@@ -325,11 +358,20 @@ class Memory:
 
     def _remove_orphans(self) -> None:
         """Pictures whose row was never committed."""
+        self._store.pictures.remove_orphans(self._named_pictures())
+
+    def _named_pictures(self) -> set[str]:
         rows = self._store.writer.execute(
             "SELECT picture FROM observation WHERE picture IS NOT NULL UNION "
             "SELECT picture FROM track WHERE picture IS NOT NULL"
         )
-        self._store.pictures.remove_orphans({name for (name,) in rows})
+        return {name for (name,) in rows}
+
+    @contextmanager
+    def _paused(self) -> Iterator[bool]:
+        """No write of this process goes on meanwhile, and there is no other writer."""
+        with self._write_lock:
+            yield True
 
 
 def _directory_bytes(root: Path) -> int:

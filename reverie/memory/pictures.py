@@ -26,6 +26,7 @@ class PictureFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root / FOLDER
+        self._settled: set[Path] = set()  # folders whose own entry this process has synced
 
     @staticmethod
     def name_of(data: bytes) -> str:
@@ -50,15 +51,16 @@ class PictureFolder:
                 path = self.path_of(name)
                 if path.exists():
                     continue
-                if not path.parent.is_dir():
-                    path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if path.parent not in self._settled:  # new, or left unsynced by a writer that died
                     folders[self.root] = None
                     folders[self.root.parent] = None
                 written.append(name)
                 _write_synced(path, data)
                 folders[path.parent] = None
             for folder in folders:
-                _sync_folder(folder)
+                sync_folder(folder)
+            self._settled.update(folders)
         except OSError:
             self.remove(written)
             raise
@@ -76,7 +78,7 @@ class PictureFolder:
                     candidate.unlink()
                     folders[candidate.parent] = None
         for folder in folders:
-            _sync_folder(folder)
+            sync_folder(folder)
         return num_bytes
 
     def remove_orphans(self, named: set[str]) -> int:
@@ -104,7 +106,8 @@ def _write_synced(path: Path, data: bytes) -> None:
     part.rename(path)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the entries of a folder durable: the files that were made, renamed or unlinked in it."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -4,8 +4,9 @@
     DIR/memory.lock          held by the one writer (flock; the system frees it when the process dies)
     DIR/pictures/ab/….jpg    key frames
 
-A write is one transaction, and with `durability="full"` it is on disk when it returns. WAL lets readers
-of any process go on while one process writes; they copy out and close, so that the log can be reset.
+A write is one transaction, and with `durability="full"` it is on disk when it returns: rows, key frames, and the
+folders that name them (a file is not there after a power cut until the folder that it was made in is synced too).
+WAL lets readers of any process go on while one process writes; they copy out and close, so that the log can be reset.
 `secure_delete` overwrites what is deleted with zeros, `auto_vacuum=INCREMENTAL` lets pages return to the
 disk; both must be there from the first page on.
 
@@ -28,10 +29,11 @@ from typing import IO, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
-from reverie.memory.pictures import PictureFolder
+from reverie.memory.pictures import PictureFolder, sync_folder
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
 DATABASE = "memory.sqlite"
+LOCK = "memory.lock"
 _MAGIC = b"SQLite format 3\0"
 _SPARE_BYTES = 1 << 20  # an I/O error on a disk with less than this free is taken for a full disk
 
@@ -70,13 +72,11 @@ class Store:
         try:
             with self.errors():
                 if mode == "w":
-                    root.mkdir(parents=True, exist_ok=True)
-                    self._lock = _acquire(root / "memory.lock")
+                    make_folder(root)
+                    self._lock = _acquire(root / LOCK)
                     self._prepare()
-                elif not self.path.is_file() or self.path.stat().st_size == 0:
-                    raise MemoryStoreError(f"there is no memory at {root}: watch something into it first")
                 else:
-                    self._check_version(self._inspect())
+                    require_schema(root, config)
                 self.reader = self._connect(read_only=True)
         except BaseException:
             self.close()
@@ -89,10 +89,15 @@ class Store:
         return self._connections[0]
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """One atomic write: committed (and synced) at the end, or undone whole."""
+    def transaction(self, synced: bool = False) -> Iterator[sqlite3.Connection]:
+        """One atomic write: committed at the end, or undone whole.
+
+        `synced`: on disk then whatever the durability, for a caller that deletes files once the rows are gone.
+        """
         with self.errors():
             connection = self.writer
+            if synced:
+                connection.execute("PRAGMA synchronous = full")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -101,6 +106,9 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            finally:
+                if synced:
+                    connection.execute(f"PRAGMA synchronous = {self._config.durability}")
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -145,8 +153,8 @@ class Store:
     def _prepare(self) -> None:
         """Create, upgrade or accept the database, as writer."""
         fresh = not self.path.exists() or self.path.stat().st_size == 0
-        version = 0 if fresh else self._inspect()
-        self._check_version(version, may_migrate=True)
+        version = 0 if fresh else schema_of(self.path, self._config.busy_timeout_s)
+        _check_version(self.root, version, may_migrate=True)
         connection = self._connect(read_only=False)
         if not fresh and self.path.stat().st_size <= self._config.check_at_open_max_bytes:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -155,52 +163,8 @@ class Store:
         migrate(connection)
         self.reclaim()  # what an erasure that was cut short left in the log
 
-    def _inspect(self) -> int:
-        """The schema version of the file, found without changing a byte of it."""
-        with open(self.path, "rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise MemoryDamaged(_damaged_message(self.path, "it is not an SQLite database"))
-        connection = self._open(read_only=True)
-        try:
-            (application,) = connection.execute("PRAGMA application_id").fetchone()
-            (version,) = connection.execute("PRAGMA user_version").fetchone()
-            (num_tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        finally:
-            connection.close()
-        if application != APPLICATION_ID and (application or num_tables):
-            raise MemoryDamaged(_damaged_message(self.path, "it is the database of another program"))
-        return int(version)
-
-    def _check_version(self, version: int, may_migrate: bool = False) -> None:
-        if version > SCHEMA_VERSION:
-            raise MemoryTooNew(
-                f"the memory at {self.root} has schema {version}, "
-                f"and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
-            )
-        if version < SCHEMA_VERSION and not may_migrate:
-            raise MemoryStoreError(
-                f"the memory at {self.root} has schema {version}, older than {SCHEMA_VERSION}: open it once for writing"
-            )
-
-    def _open(self, read_only: bool) -> sqlite3.Connection:
-        timeout_s = self._config.busy_timeout_s
-        uri = self.path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
-        connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        except sqlite3.OperationalError:
-            connection.close()
-            log = self.path.with_name(DATABASE + "-wal")
-            if not read_only or (log.exists() and log.stat().st_size):
-                raise
-            # A folder that cannot be written has no place for the log's index; with no log, none is needed.
-            connection = sqlite3.connect(
-                uri + "&immutable=1", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
-            )
-        return connection
-
     def _connect(self, read_only: bool) -> sqlite3.Connection:
-        connection = self._open(read_only)
+        connection = open_database(self.path, read_only, self._config.busy_timeout_s)
         self._connections.append(connection)
         connection.execute("PRAGMA temp_store = MEMORY")  # no text in temporary files
         if not read_only:
@@ -225,6 +189,80 @@ class Store:
 
     def _full_message(self) -> str:
         return f"no space left on the disk of {self.root}: free some, or forget something; what is there can be read"
+
+
+def require_schema(root: Path, config: StoreConfig) -> Path:
+    """The database of a memory that this code can read as it is.
+
+    Raises:
+        MemoryStoreError: there is none, or an older one that a writer must upgrade.
+        MemoryDamaged, MemoryTooNew: it is no memory, or a newer one.
+    """
+    path = root / DATABASE
+    if not path.is_file() or path.stat().st_size == 0:
+        raise MemoryStoreError(f"there is no memory at {root}: watch something into it first")
+    _check_version(root, schema_of(path, config.busy_timeout_s))
+    return path
+
+
+def _check_version(root: Path, version: int, may_migrate: bool = False) -> None:
+    if version > SCHEMA_VERSION:
+        raise MemoryTooNew(
+            f"the memory at {root} has schema {version}, and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
+        )
+    if version < SCHEMA_VERSION and not may_migrate:
+        raise MemoryStoreError(
+            f"the memory at {root} has schema {version}, older than {SCHEMA_VERSION}: open it once for writing"
+        )
+
+
+def schema_of(path: Path, timeout_s: float) -> int:
+    """The schema version of a memory's database, found without changing a byte of it.
+
+    Raises:
+        MemoryDamaged: it is not an SQLite database, or another program's.
+    """
+    with open(path, "rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
+    connection = open_database(path, read_only=True, timeout_s=timeout_s)
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (num_tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    finally:
+        connection.close()
+    if application != APPLICATION_ID and (application or num_tables):
+        raise MemoryDamaged(_damaged_message(path, "it is the database of another program"))
+    return int(version)
+
+
+def open_database(path: Path, read_only: bool, timeout_s: float) -> sqlite3.Connection:
+    """A connection in autocommit mode; also to a memory in a folder that cannot be written."""
+    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        log = path.with_name(DATABASE + "-wal")
+        if not read_only or (log.exists() and log.stat().st_size):
+            raise
+        # A folder that cannot be written has no place for the log's index; with no log, none is needed.
+        connection = sqlite3.connect(
+            uri + "&immutable=1", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
+        )
+    return connection
+
+
+def make_folder(root: Path) -> None:
+    """Make the folder of a memory, and sync the folders that name it and its new parents."""
+    new = [folder for folder in (root, *root.parents) if not folder.exists()]
+    root.mkdir(parents=True, exist_ok=True)
+    # Without a database nothing was acknowledged yet, but one that was killed here may have made the folder unsynced.
+    unsynced = new if new or (root / DATABASE).exists() else [root]
+    for folder in unsynced:
+        sync_folder(folder.absolute().parent)
 
 
 def _damaged_message(path: Path, cause: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import IO, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from reverie.memory import BackupReceipt, MemoryStats, VerifyReport
 from reverie.pipeline.progress import Progress
 from reverie.types import Answer, Citation, Event
 
@@ -140,3 +142,50 @@ def event_as_text(event: Event) -> str:
     span = f"{minutes(event.span.start_s)}-{minutes(event.span.end_s)}"
     names = ", ".join(label.name for label in event.labels[:4])
     return f"[{span}] {event.stream_id}: {names}" + (f" - {event.text}" if event.text else "")
+
+
+def stats_as_dict(stats: MemoryStats) -> dict[str, Any]:
+    """Counts and bytes for `memory stats --json`."""
+    return {**asdict(stats), "total_bytes": stats.total_bytes}
+
+
+def stats_as_text(stats: MemoryStats) -> str:
+    """Counts on one line, bytes on the next."""
+    senses = ", ".join(f"{count} {name}" for name, count in stats.observations.items()) or "nothing yet"
+    parts = ", ".join(f"{byte_count(size)} {name}" for name, size in stats.bytes_on_disk.items() if size)
+    return (
+        f"{stats.hours_watched:.2f} h of {stats.streams} streams: {senses}; {stats.events} events, "
+        f"{stats.tracks} tracks, {stats.labels} labels, {stats.pictures} pictures, {stats.gaps} gaps\n"
+        f"{byte_count(stats.total_bytes)} on disk ({parts})"
+    )
+
+
+def copy_as_dict(receipt: BackupReceipt) -> dict[str, Any]:
+    """What was copied, for `memory backup --json` and `memory restore --json`."""
+    return {**asdict(receipt), "path": str(receipt.path)}
+
+
+def copy_as_text(receipt: BackupReceipt) -> str:
+    """What was copied, and what could not be."""
+    text = (
+        f"{receipt.path}: {receipt.streams} streams, {receipt.observations} observations, {receipt.events} events, "
+        f"{receipt.pictures} pictures ({receipt.linked} linked); {byte_count(receipt.bytes_written)} written"
+    )
+    return text + (f"\n{receipt.missing} pictures were not there to be copied" if receipt.missing else "")
+
+
+def verdict_as_dict(report: VerifyReport) -> dict[str, Any]:
+    """Counts and findings for `memory verify --json`."""
+    return {"sound": report.sound, **asdict(report)}
+
+
+def verdict_as_text(report: VerifyReport) -> str:
+    """The counts of a sound memory, or a line for each finding."""
+    if not report.findings:
+        return "sound: " + ", ".join(f"{count} {table}" for table, count in report.counts.items())
+    lines = []
+    for finding in report.findings:
+        end = "repaired" if finding.repaired else finding.advice
+        lines.append(f"{finding.check}: {finding.subject} {finding.problem} ({end})")
+    unlisted = sum(report.found.values()) - len(report.findings)
+    return "\n".join([*lines, f"and {unlisted} more"] if unlisted else lines)

@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 
 import numpy as np
+import pytest
 
 from reverie.memory import Memory
 from reverie.types import Query
-from tests.memory.worlds import BagOfWords, batches, make_stream, said
+from tests.memory.worlds import BagOfWords, batches, make_stream, said, seen, things
 
 READER = """
 import json, sys
@@ -72,6 +74,85 @@ def test_threads_read_whole_batches_while_one_writes(tmp_path):
         for other in others:
             other.close()
     assert failures == []
+
+
+WATCHER = """
+import json, sys, time
+from reverie.memory import Memory
+from reverie.types import Query
+from tests.memory.worlds import BagOfWords
+failures, last, reads, longest_s = [], 0, 0, 0.0
+with Memory.open(sys.argv[1], text_encoder=BagOfWords()) as memory:
+    print("open", flush=True)
+    while last < int(sys.argv[2]):
+        calls = (
+            lambda: memory.rows(), lambda: memory.search(Query(text="river", k=5, neighbours=1)), memory.timeline,
+            memory.labels, memory.stats, lambda: memory.latest(10**10), memory.tracks, memory.verify,
+        )
+        for number, call in enumerate(calls):
+            began_s = time.thread_time()
+            found = call()
+            longest_s = max(longest_s, time.thread_time() - began_s)
+            if number == 0:
+                seconds = sorted(row.span.start_ns // 10**9 for row in found)
+                if seconds != [second for second in range(len(seconds) // 3) for _ in range(3)]:
+                    failures.append(f"not whole writes in order: {seconds}")
+                if len(seconds) // 3 < last:
+                    failures.append(f"went back from {last} to {len(seconds) // 3}")
+                last = len(seconds) // 3
+            if number == 7 and found.findings:
+                failures.append(f"not sound: {found.findings}")
+        reads += 1
+print(json.dumps({"failures": failures, "reads": reads, "longest_s": longest_s}))
+"""
+
+
+@pytest.mark.slow
+def test_four_processes_see_whole_writes_in_order_while_one_writes(tmp_path):
+    """Each write is three observations of one second. No call of a reader takes a second of work, so none holds the
+    log for longer; between calls none holds it at all.
+    """
+    writes = 150
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory._store.writer.execute("PRAGMA wal_autocheckpoint = 50")
+        command = [sys.executable, "-c", WATCHER, str(tmp_path), str(writes)]
+        readers = [
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) for _ in range(4)
+        ]
+        assert [reader.stdout.readline() for reader in readers] == ["open\n"] * 4
+        for at in range(writes):
+            box = things(at, {at // 7: "person"})
+            memory.write([said(f"river {at}", at, at + 0.9), seen("cat", at, noise=0.5, picture=at), box])
+        told = [json.loads(reader.communicate()[0]) for reader in readers]
+        assert memory._store.reclaim()  # nobody holds the log
+    assert [one["failures"] for one in told] == [[]] * 4
+    assert all(one["reads"] > 1 for one in told)
+    assert max(one["longest_s"] for one in told) < 1
+
+
+def test_several_memories_are_open_in_one_process_at_once(tmp_path):
+    names = ("door", "hall", "yard")
+    with ExitStack() as stack:
+        memories = {
+            name: stack.enter_context(Memory.open(tmp_path / name, text_encoder=BagOfWords(), mode="w"))
+            for name in names
+        }
+
+        def write(name: str) -> None:
+            for at in range(20):
+                memories[name].write([said(f"{name} {at}", at, at + 1), seen(name, at, picture=at)])
+
+        threads = [threading.Thread(target=write, args=(name,)) for name in names]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name, memory in memories.items():
+            assert [row.text for row in memory.rows() if row.text] == [f"{name} {at}" for at in range(20)]
+            assert memory.search(Query(text="7", k=1))[0].text == f"{name} 7"
+            assert memory.verify().findings == ()
+        memories["hall"].forget(everything=True)
+        assert [len(memory.rows()) for memory in memories.values()] == [40, 0, 40]
 
 
 def test_a_reader_sees_what_a_writer_opened_anew_adds_and_forgets(tmp_path):

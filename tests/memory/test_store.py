@@ -2,9 +2,11 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
+from reverie.clock import ManualClock
 from reverie.errors import (
     MemoryDamaged,
     MemoryFull,
@@ -12,8 +14,9 @@ from reverie.errors import (
     MemoryStoreError,
     MemoryTooNew,
 )
-from reverie.memory import Memory
+from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.schema import MIGRATIONS, SCHEMA_VERSION, migrate
+from reverie.memory.store import Store
 from reverie.types import Query
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, jpeg, make_stream, said, seen
@@ -200,3 +203,122 @@ def test_full_disk_pauses_writing_until_there_is_space(small_disk):
         assert memory.write(make_stream(index, stream_id=f"more {index}", duration_s=60)).committed > 0
         assert len(memory.streams()) == watched + 1
     assert_whole(small_disk / "m")
+
+
+def killed_after_writing(directory):
+    """A memory of five sentences and pictures whose writer was killed with all of them in the log."""
+    code = (
+        "import os, sys; from reverie.memory import Memory; from tests.memory.worlds import *\n"
+        "memory = Memory.open(sys.argv[1], text_encoder=BagOfWords(), mode='w')\n"
+        "for i in range(5): memory.write([said(f'word {i}', i, i + 1), seen('cat', i, picture=i)])\n"
+        "os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(directory)]).returncode == -9
+
+
+def test_the_index_of_the_log_is_made_anew(tmp_path):
+    killed_after_writing(tmp_path)
+    (tmp_path / "memory.sqlite-shm").unlink()
+    with open_memory(tmp_path, "r") as reader:
+        assert len(reader.rows()) == 10
+    open_memory(tmp_path).close()
+    assert_whole(tmp_path)
+
+
+def test_without_its_log_a_memory_is_whole_as_it_was_before(tmp_path):
+    killed_after_writing(tmp_path)
+    (tmp_path / "memory.sqlite-wal").unlink()
+    with open_memory(tmp_path) as memory:  # what was in the log is gone, and so are its pictures
+        assert memory.rows() == []
+        assert memory.verify().findings == ()
+        memory.write([said(f"word {index}", index, index + 1) for index in range(5)])
+    assert_whole(tmp_path)
+
+
+def test_a_torn_log_gives_the_writes_before_the_tear(tmp_path):
+    killed_after_writing(tmp_path)
+    log = tmp_path / "memory.sqlite-wal"
+    whole = log.read_bytes()
+    log.write_bytes(whole[: len(whole) * 4 // 5] + b"\xa5" * 100)
+    with open_memory(tmp_path) as memory:
+        count = len(memory.rows())
+        assert 0 < count < 10
+        assert count % 2 == 0  # never half of a write
+        assert memory.verify().findings == ()
+
+
+def test_a_missing_picture_stops_nothing(tmp_path):
+    with open_memory(tmp_path) as memory:
+        memory.write([seen("cat", 0, picture=1), said("a cat", 1, 2)])
+    next((tmp_path / "pictures").glob("*/*.jpg")).unlink()
+    with open_memory(tmp_path) as memory:
+        assert memory.search(Query(text="cat"))
+        assert memory.timeline()[0].thumbnail is not None
+        assert [finding.check for finding in memory.verify().findings] == ["missing pictures"]
+        assert memory.write([seen("dog", 30, picture=1)]).pictures == 1  # the same picture again: the file is back
+        assert memory.verify().findings == ()
+
+
+def test_a_read_only_directory_can_be_read_and_says_that_it_cannot_be_written(small_disk):
+    root = small_disk / "m"
+    with open_memory(root) as memory:
+        memory.write([said("hello there", 1, 2), seen("cat", 1, picture=1)])
+    for name in ("memory.sqlite-wal", "memory.sqlite-shm"):
+        (root / name).unlink(missing_ok=True)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with open_memory(root, "r") as reader:
+        assert len(reader.rows()) == 2
+        assert reader.verify().findings == ()
+    with pytest.raises(MemoryStoreError, match="Read-only file system"):
+        open_memory(root)
+
+
+def test_a_clock_that_jumps_back_moves_nothing(tmp_path):
+    clock = ManualClock(wall_ns=10**18)
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", clock=clock) as memory:
+        memory.write([said("first", 1, 2)])
+    earlier = ManualClock(wall_ns=10**17)
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", clock=earlier) as memory:
+        memory.write([said("second", 3, 4), said("elsewhere", 1, 2, "radio")])
+        assert [row.text for row in memory.rows(stream_ids=("tv",))] == ["first", "second"]
+        started = memory._store.reader.execute("SELECT started_ns FROM stream ORDER BY id").fetchall()
+        assert memory.verify().findings == ()
+    assert started == [(10**18,), (10**17,)]
+
+
+def test_what_comes_from_the_future_is_kept_and_what_comes_after_it_is_counted_as_late(tmp_path):
+    with open_memory(tmp_path) as memory:
+        memory.write([said("now", 1, 2)])
+        assert memory.write([said("in a hundred years", 3e9, 3e9 + 1)]).committed == 1
+        receipt = memory.write([said("now again", 5, 6), seen("cat", 6, picture=1)])
+        assert (receipt.committed, receipt.late) == (2, 2)
+        assert [row.text for row in memory.rows() if row.text] == ["now", "now again", "in a hundred years"]
+        assert memory.verify().findings == ()
+
+
+def test_an_interrupt_after_the_commit_takes_no_picture(tmp_path, monkeypatch):
+    original = Store.transaction
+
+    @contextmanager
+    def interrupted(store, synced=False):
+        with original(store, synced) as connection:
+            yield connection
+        raise KeyboardInterrupt
+
+    with open_memory(tmp_path) as memory:
+        monkeypatch.setattr(Store, "transaction", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            memory.write([seen("cat", 1, picture=1)])
+        monkeypatch.undo()
+        assert len(memory.rows()) == 1
+        assert memory.verify().findings == ()
+        assert memory.write([seen("cat", 1, picture=1), seen("dog", 2, picture=2)]).committed == 1
+    assert_whole(tmp_path)
+
+
+def test_an_erasure_is_synced_whatever_the_durability(tmp_path):
+    config = MemoryConfig(store=StoreConfig(durability="normal"))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as memory:
+        with memory._store.transaction(synced=True) as connection:
+            assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert memory._store.writer.execute("PRAGMA synchronous").fetchone() == (1,)
