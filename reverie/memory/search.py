@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,15 +74,15 @@ class Search:
         """The k best passages, neighbours included, in time order."""
         self.index.refresh()
         streams = self.passages.stream_rows(query.stream_ids)
-        words = lexical.weigh(self._db, query.text, self._config.common_share)
+        with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
+            words = lexical.weigh(self._db, query.text, self._config.common_share)
+            matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
         known = self._db.execute("SELECT name, id FROM encoder").fetchall()
         by_row = {row: vectors[name] for name, row in known if name in vectors}
-        labels = self._labels.evidence(
-            vectors[self._text_encoder.encoder_id], lexical.search_labels(self._db, words), self._config
-        )
+        labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         found = [
-            *self._texts(query, streams, words, by_row),
+            *self._texts(query, streams, matches, by_row),
             *self._pictures(query, streams, labels, by_row),
             *self._things(query, streams, labels),
         ]
@@ -110,7 +111,7 @@ class Search:
         self,
         query: Query,
         streams: tuple[int, ...] | None,
-        words: lexical.LexicalQuery,
+        matches: lexical.LexicalMatches,
         vectors: dict[int, Float32[ndarray, "d"]],
     ) -> Iterator[_Found]:
         table, config = self.index.texts, self._config
@@ -118,7 +119,6 @@ class Search:
             return
         dense = table.dense(vectors)
         bm25, coverage = np.zeros(len(table), dtype=np.float32), np.zeros(len(table), dtype=np.float32)
-        matches = lexical.search_texts(self._db, words)
         known = np.isin(matches.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
         rows = np.searchsorted(table.ids.rows, matches.ids[known])
         bm25[rows], coverage[rows] = matches.bm25[known], matches.coverage[known]
@@ -291,6 +291,16 @@ class Search:
                     if hit is not None and (query.span is None or hit.span.overlaps(query.span)):
                         beside.append(replace(hit, neighbour=True))
         return beside
+
+
+@contextmanager
+def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads inside see one committed state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
 
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
