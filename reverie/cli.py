@@ -100,7 +100,7 @@ def timeline(memory: MemoryOption, stream: StreamOption = None, as_json: JsonOpt
     from reverie.pipeline.show import event_as_dict, event_as_text
 
     with Session(memory, runner="local") as session:
-        session.memory.require(stream or ())
+        session.memory.require_streams(stream or ())
         events = session.memory.timeline(stream_ids=tuple(stream or ()))
     if as_json:
         _print({"events": [event_as_dict(event) for event in events]}, as_json)
@@ -163,11 +163,7 @@ def memory_backup(
     as_json: JsonOption = False,
 ) -> None:
     """Copy a memory, also while it is written to. The copy is a memory itself."""
-    from reverie.memory.backup import copy_memory
-    from reverie.pipeline.show import copy_as_dict, copy_as_text
-
-    receipt = copy_memory(memory, target)
-    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
+    _copy_memory(memory, target, as_json)
 
 
 @memory_app.command("restore")
@@ -177,11 +173,7 @@ def memory_restore(
     as_json: JsonOption = False,
 ) -> None:
     """Bring a backup back into a directory that is not there yet, or is empty."""
-    from reverie.memory.backup import copy_memory
-    from reverie.pipeline.show import copy_as_dict, copy_as_text
-
-    receipt = copy_memory(backup, memory)
-    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
+    _copy_memory(backup, memory, as_json)
 
 
 @memory_app.command("verify")
@@ -231,6 +223,15 @@ def demo(
     from reverie.serve.app import serve
 
     serve(memory, profile=profile, runner=runner.value, port=port)
+
+
+def _copy_memory(source: Path, target: Path, as_json: bool) -> None:
+    """A backup is a memory, so making one and bringing one back are the same copy."""
+    from reverie.memory.backup import copy_memory
+    from reverie.pipeline.show import copy_as_dict, copy_as_text
+
+    receipt = copy_memory(source, target)
+    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
 
 
 def _print(result: dict[str, Any] | str, as_json: bool) -> None:

@@ -19,12 +19,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from reverie.errors import MemoryDamaged, MemoryFull, MemoryStoreError, MemoryTooNew, UsageError
+from reverie.errors import MemoryDamaged, MemoryFull, MemoryStoreError, UsageError
 from reverie.memory.page_check import is_unreadable
 from reverie.memory.picture_check import named_pictures
-from reverie.memory.pictures import PictureFolder, sync_folder
-from reverie.memory.schema import SCHEMA_VERSION
-from reverie.memory.store import DATABASE, StoreConfig, make_folder, open_database, schema_of
+from reverie.memory.pictures import PictureFolder, sync
+from reverie.memory.store import DATABASE, StoreConfig, check_version, make_folder, open_database, schema_of
 
 _PAGES_AT_A_TIME = 1024  # 4 MB
 _ATTEMPTS = 5
@@ -73,7 +72,7 @@ def copy_memory(source: Path, target: Path) -> BackupReceipt:
             receipt = _copy(source, part, target)
             if receipt is not None:
                 part.rename(target)
-                sync_folder(target.parent)
+                sync(target.parent)
                 return receipt
         except (sqlite3.Error, OSError) as error:
             raise _translated(source, target, error) from error
@@ -86,10 +85,7 @@ def _copy(source: Path, part: Path, target: Path) -> BackupReceipt | None:
     """Fill the folder; None when something was forgotten meanwhile, so that the rows tell of what has to be gone."""
     timeout_s = StoreConfig().busy_timeout_s
     version = schema_of(source / DATABASE, timeout_s)
-    if version > SCHEMA_VERSION:
-        raise MemoryTooNew(
-            f"the memory at {source} has schema {version}, and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
-        )
+    check_version(source, version, older_too=True)
     with (
         closing(open_database(source / DATABASE, read_only=True, timeout_s=timeout_s)) as original,
         closing(open_database(part / DATABASE, read_only=False, timeout_s=timeout_s)) as copy,
@@ -110,9 +106,9 @@ def _copy(source: Path, part: Path, target: Path) -> BackupReceipt | None:
         erasures = "SELECT erasures FROM memory"
         if original.execute(erasures).fetchone() != copy.execute(erasures).fetchone():
             return None
-    _sync_file(part / DATABASE)
+    sync(part / DATABASE)
     for folder in {path.parent for path in part.rglob("*")} | {part}:
-        sync_folder(folder)
+        sync(folder)
     return BackupReceipt(
         path=target, schema_version=version, streams=counts[0], observations=counts[1], events=counts[2],
         pictures=len(pictures) - missing, linked=linked, missing=missing,
@@ -133,17 +129,9 @@ def _copy_pictures(source: PictureFolder, target: PictureFolder, names: list[str
             missing += 1
         except OSError:  # another file system, or one without links
             shutil.copyfile(own, new)
-            _sync_file(new)
+            sync(new)
             copied += new.stat().st_size
     return linked, copied, missing
-
-
-def _sync_file(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _translated(source: Path, target: Path, error: sqlite3.Error | OSError) -> MemoryStoreError:

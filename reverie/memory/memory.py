@@ -27,6 +27,7 @@ from reverie.memory.browse import Browse
 from reverie.memory.erase import erase
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
+from reverie.memory.picture_check import named_pictures
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, Tally, WriteReceipt
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
@@ -160,7 +161,7 @@ class Memory:
             except BaseException:
                 ingest.reset()
                 # Ctrl+C may come after the commit: what rows name stays.
-                self._store.pictures.remove(set(written) - self._named_pictures())
+                self._store.pictures.remove(set(written) - named_pictures(self._store.writer))
                 raise
             grown = self._store.num_database_bytes() - bytes_before
             picture_bytes = sum(len(tally.pictures[name]) for name in written)
@@ -183,7 +184,7 @@ class Memory:
         """
         if not (span or stream_ids or everything):
             raise UsageError("say what to forget: a span, a stream, or everything")
-        self.require(stream_ids)
+        self.require_streams(stream_ids)
         with self._writing() as ingest:
             bytes_before = _directory_bytes(self.root)
             with self._store.transaction(synced=True) as connection:
@@ -231,7 +232,7 @@ class Memory:
         with self._reading():
             return self._browse.streams()
 
-    def require(self, stream_ids: Sequence[str]) -> None:
+    def require_streams(self, stream_ids: Sequence[str]) -> None:
         """Raise UsageError if one of these streams is not there."""
         known = [record.stream_id for record in self.streams()]
         if unknown := [name for name in stream_ids if name not in known]:
@@ -295,7 +296,7 @@ class Memory:
             UsageError: unknown format or stream, or subtitles of several streams in one file.
         """
         kind = exports.check_format(format)
-        self.require(stream_ids)
+        self.require_streams(stream_ids)
         if kind == "parquet":
             return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
         if kind == "json":
@@ -358,14 +359,7 @@ class Memory:
 
     def _remove_orphans(self) -> None:
         """Pictures whose row was never committed."""
-        self._store.pictures.remove_orphans(self._named_pictures())
-
-    def _named_pictures(self) -> set[str]:
-        rows = self._store.writer.execute(
-            "SELECT picture FROM observation WHERE picture IS NOT NULL UNION "
-            "SELECT picture FROM track WHERE picture IS NOT NULL"
-        )
-        return {name for (name,) in rows}
+        self._store.pictures.remove_orphans(named_pictures(self._store.writer))
 
     @contextmanager
     def _paused(self) -> Iterator[bool]:

@@ -59,7 +59,7 @@ class PictureFolder:
                 _write_synced(path, data)
                 folders[path.parent] = None
             for folder in folders:
-                sync_folder(folder)
+                sync(folder)
             self._settled.update(folders)
         except OSError:
             self.remove(written)
@@ -78,7 +78,7 @@ class PictureFolder:
                     candidate.unlink()
                     folders[candidate.parent] = None
         for folder in folders:
-            sync_folder(folder)
+            sync(folder)
         return num_bytes
 
     def remove_orphans(self, named: set[str]) -> int:
@@ -106,9 +106,9 @@ def _write_synced(path: Path, data: bytes) -> None:
     part.rename(path)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the entries of a folder durable: the files that were made, renamed or unlinked in it."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's bytes durable, or a folder's entries: what was made, renamed or unlinked in it."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -29,7 +29,7 @@ from typing import IO, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
-from reverie.memory.pictures import PictureFolder, sync_folder
+from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
 DATABASE = "memory.sqlite"
@@ -154,7 +154,7 @@ class Store:
         """Create, upgrade or accept the database, as writer."""
         fresh = not self.path.exists() or self.path.stat().st_size == 0
         version = 0 if fresh else schema_of(self.path, self._config.busy_timeout_s)
-        _check_version(self.root, version, may_migrate=True)
+        check_version(self.root, version, older_too=True)
         connection = self._connect(read_only=False)
         if not fresh and self.path.stat().st_size <= self._config.check_at_open_max_bytes:
             (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -201,16 +201,17 @@ def require_schema(root: Path, config: StoreConfig) -> Path:
     path = root / DATABASE
     if not path.is_file() or path.stat().st_size == 0:
         raise MemoryStoreError(f"there is no memory at {root}: watch something into it first")
-    _check_version(root, schema_of(path, config.busy_timeout_s))
+    check_version(root, schema_of(path, config.busy_timeout_s))
     return path
 
 
-def _check_version(root: Path, version: int, may_migrate: bool = False) -> None:
+def check_version(root: Path, version: int, older_too: bool = False) -> None:
+    """Refuse a schema that this code cannot read: a newer one, and an older one unless `older_too`."""
     if version > SCHEMA_VERSION:
         raise MemoryTooNew(
             f"the memory at {root} has schema {version}, and this reverie knows {SCHEMA_VERSION}: upgrade reverie"
         )
-    if version < SCHEMA_VERSION and not may_migrate:
+    if version < SCHEMA_VERSION and not older_too:
         raise MemoryStoreError(
             f"the memory at {root} has schema {version}, older than {SCHEMA_VERSION}: open it once for writing"
         )
@@ -262,7 +263,7 @@ def make_folder(root: Path) -> None:
     # Without a database nothing was acknowledged yet, but one that was killed here may have made the folder unsynced.
     unsynced = new if new or (root / DATABASE).exists() else [root]
     for folder in unsynced:
-        sync_folder(folder.absolute().parent)
+        sync(folder.absolute().parent)
 
 
 def _damaged_message(path: Path, cause: str) -> str:
