@@ -1,6 +1,6 @@
 """Where events end: how well, and what each part of the segmentation does for it.
 
-    python benchmarks/segmentation.py [--seeds 21 22 23 24 25 26] [--cameras 21 22] [--latent-seeds 30] [--json]
+    python benchmarks/segmentation.py [--seeds 21 22 23 24 25 26] [--cameras 21] [--latent-seeds 30] [--json]
 
 Streams (benchmarks/segmentation_streams.py) tell when a scene, a shot or a visit begins or ends. Scores, of events that
 are joined where only the longest duration split them:
@@ -189,7 +189,7 @@ def main() -> None:
     args = arguments(
         __doc__,
         seeds={"type": int, "nargs": "+", "default": [21, 22, 23, 24, 25, 26]},
-        cameras={"type": int, "nargs": "+", "default": [21, 22]},
+        cameras={"type": int, "nargs": "+", "default": [21]},
         latent_seeds={"type": int, "default": 30},
     )
     composed, cameras = [moving(seed, args.work) for seed in args.seeds], [camera(s, args.work) for s in args.cameras]
