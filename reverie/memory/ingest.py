@@ -22,7 +22,6 @@ from reverie.memory.names import Names
 from reverie.memory.pictures import PictureFolder, is_jpeg
 from reverie.memory.priming import prime, salient_things
 from reverie.memory.records import Tally
-from reverie.memory.refinement import refine
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
@@ -327,8 +326,7 @@ class Ingest:
                 stream.event = cursor.lastrowid
 
     def _close(self, event: int, end_ns: int) -> bool:
-        """Finish an event, and the boundary before it; one that a loss cut off at its very start is dropped."""
-        refine(self._db, event, end_ns, self._config)
+        """Finish an event; one that a loss cut off at its very start is dropped."""
         stream, start_ns, previous, carries = self._db.execute(
             "SELECT stream, start_ns, previous, carries FROM event WHERE id = ?", (event,)
         ).fetchone()

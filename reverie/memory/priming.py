@@ -68,15 +68,13 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
 def drop_surprise(db: sqlite3.Connection, stream: int, since_ns: int) -> None:
     """Drop the surprise of the moments whose centroid may have held something erased before `since_ns`.
 
-    The first of them that is left belonged to an event that ended with its own or, where the boundary between the two
-    was refined, with the next; the moment at that end was measured too before it began another.
+    Those of the event that goes on after it, and the one after its end, which was measured before it began another.
     """
     db.execute(
-        "WITH first (at_ns) AS (SELECT min(start_ns) FROM observation WHERE stream = ?1 AND modality = ?2 "
-        "AND start_ns >= ?3), around (until_ns) AS (SELECT CASE WHEN open THEN ?4 ELSE end_ns END AS until_ns "
-        "FROM event, first WHERE stream = ?1 AND until_ns > at_ns ORDER BY start_ns LIMIT 2) "
         "UPDATE observation SET surprise = NULL WHERE stream = ?1 AND modality = ?2 AND start_ns >= ?3 "
-        "AND start_ns <= (SELECT max(until_ns) FROM around)",
+        "AND start_ns <= (SELECT CASE WHEN open THEN ?4 ELSE end_ns END AS until_ns FROM event WHERE stream = ?1 "
+        "AND until_ns > (SELECT min(start_ns) FROM observation WHERE stream = ?1 AND modality = ?2 AND start_ns >= ?3) "
+        "ORDER BY start_ns LIMIT 1)",
         (stream, _VISION, since_ns, _FAR_NS),
     )
 

@@ -4,8 +4,8 @@ Follows event segmentation by prediction error (Zacks and Tversky 2001) with the
 (Fountas et al. 2024, section 3.2): a boundary where surprise exceeds mean + gamma * std of a trailing
 window. Surprise is 1 - cosine of a moment's vector to the running centroid of the event; a floor keeps a
 still scene from being cut by noise. Hard cuts, tracks of large things that come or go, pauses of speech
-(streams without pictures) and a longest duration cut too. `refinement` moves a boundary that surprise made once
-the event after it is complete. Other surprises were tried and lost: benchmarks/results/segmentation.md.
+(streams without pictures) and a longest duration cut too. Surprise as the error of online predictors, and boundaries
+refined afterwards, were tried and did no better: benchmarks/results/segmentation.md.
 
 `Segmenter` is a pure function of what it is fed, one stream in time order: no clock, no randomness, no
 rows. Events tile the time from the first thing fed to the last, except for long gaps. What is fed again
@@ -42,7 +42,7 @@ class SegmentationConfig(BaseModel):
     gamma: float = Field(
         1.0, ge=0, description="Standard deviations above the mean at which surprise cuts (EM-LLM: 1)."
     )
-    surprise_floor: float = Field(0.15, ge=0, description="Surprise below this never cuts.")
+    surprise_floor: float = Field(0.1, ge=0, description="Surprise below this never cuts.")
     window_s: float = Field(300.0, gt=0, description="Trailing time over which mean and deviation are taken.")
     track_min_s: float = Field(8.0, gt=0, description="Shortest event before the coming or going of a thing.")
     track_area: float = Field(0.05, ge=0, le=1, description="Share of the picture from which a thing is salient.")

