@@ -26,28 +26,17 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.refinement_variants import candidates, conductance_split, modularity_split
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.segmentation_streams import Stream, camera, drifting, moving, quiet
 from benchmarks.surprise_variants import PredictiveSegmenter, Variant
-from reverie.memory.refinement import best_split, candidates
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
 from reverie.types import NS_PER_S, Box, Modality, ns
 
 TOLERANCE_S = 1.0
 NEVER = 1e9
 SHIPPED = SegmentationConfig()
-Split = Callable[[np.ndarray, np.ndarray], int | None]
-
-
-def conductance_split(vectors: np.ndarray, begins: np.ndarray) -> int | None:
-    """As `best_split`, but the division of lowest conductance."""
-    weights = np.maximum(vectors @ vectors.T, 0)
-    np.fill_diagonal(weights, 0)
-    if len(begins) == 0:
-        return None
-    left = weights.sum(1).cumsum()[begins - 1]
-    across = left - np.diagonal(weights.cumsum(0).cumsum(1))[begins - 1]
-    return int(begins[np.argmin(across / np.maximum(np.minimum(left, weights.sum() - left), 1e-12))])
+Split = Callable[[np.ndarray, np.ndarray], int]
 
 
 class LateExits(Segmenter):
@@ -65,25 +54,28 @@ class Policy:
 
     config: SegmentationConfig = SHIPPED
     segmenter: Callable[[SegmentationConfig], Segmenter] = Segmenter
-    split: Split | None = best_split
+    split: Split | None = None
 
 
-def predictive(variant: Variant, split: Split | None = best_split) -> Policy:
+def predictive(variant: Variant, split: Split | None = None) -> Policy:
     return Policy(segmenter=partial(PredictiveSegmenter, variant=variant), split=split)
 
 
 POLICIES = {
-    "shipped: 1 - cosine to the event's centroid, refined": Policy(),
-    "without refinement": Policy(split=None),
-    "without refinement, exits told late (the rule before)": Policy(split=None, segmenter=LateExits),
+    "shipped: 1 - cosine to the event's centroid": Policy(),
+    "refined by modularity": Policy(split=modularity_split),
     "refined by conductance": Policy(split=conductance_split),
-    "floor of surprise 0.1, not 0.15": Policy(config=SegmentationConfig(surprise_floor=0.1)),
+    "exits told late": Policy(segmenter=LateExits),
+    "exits told late, floor of surprise 0.15 (the rule before)": Policy(
+        segmenter=LateExits, config=SegmentationConfig(surprise_floor=0.15)
+    ),
+    "floor of surprise 0.15, not 0.1": Policy(config=SegmentationConfig(surprise_floor=0.15)),
     "gamma 2, not 1": Policy(config=SegmentationConfig(gamma=2)),
     "no surprise: cuts, things, longest": Policy(config=SegmentationConfig(surprise_floor=NEVER)),
     "hard cuts only": Policy(config=SegmentationConfig(surprise_floor=NEVER, track_area=1)),
     "no things: surprise, cuts, longest": Policy(config=SegmentationConfig(track_area=1)),
     "Titans-like memory, 32 dimensions": predictive(Variant()),
-    "the same, without refinement": predictive(Variant(), split=None),
+    "the same, refined by modularity": predictive(Variant(), split=modularity_split),
     "the same, 8 dimensions": predictive(Variant(num_dims=8)),
     "the same, 64 dimensions": predictive(Variant(num_dims=64)),
     "the same, re-interpreted over 8 steps": predictive(Variant(reinterpret_steps=8)),
@@ -115,10 +107,9 @@ def segment(stream: Stream, policy: Policy, hide_cuts: bool = False) -> list[flo
             if policy.split is not None and len(starts_ns) > 1 and causes[-1] == "change":
                 low, high = np.searchsorted(times_ns, (starts_ns[-2], boundary.pts_ns))
                 begins = candidates(times_ns[low:high], *starts_ns[-2:], boundary.pts_ns, config)
-                vectors = np.stack([item.embedding for item in pictures[low:high]])
-                split = policy.split(vectors, begins)
-                if split is not None:
-                    starts_ns[-1] = int(times_ns[low + split])
+                if len(begins):
+                    vectors = np.stack([item.embedding for item in pictures[low:high]])
+                    starts_ns[-1] = int(times_ns[low + policy.split(vectors, begins)])
             if boundary.opens:
                 starts_ns.append(boundary.pts_ns)
                 causes.append(boundary.cause)
