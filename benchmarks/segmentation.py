@@ -220,7 +220,7 @@ def report(sets: dict[str, tuple[list[Stream], bool]], results: dict[str, dict[s
     counted = ", ".join(f"{len(streams)} {key}" for key, (streams, _) in sets.items())
     body = f"Streams: {counted}. Each cell: F1 of boundaries / harmonic mean of purity and coverage.\n\n"
     body += (
-        "What is said has nothing to do with what is seen in these streams, so fusing the two can only be harmless.\n\n"
+        "What is said has nothing to do with what is seen in these streams, so fusing the two is harmless at best.\n\n"
     )
     rows = [
         [policy, *(f"{mean(scores, 'f1'):.3f} / {mean(scores, 'mean'):.3f}" for scores in found.values())]
