@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 
 from reverie.memory import lexical
 from reverie.memory.events import summarise
+from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
 from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality, TimeSpan
@@ -93,6 +94,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
     _cut_events(db, stream, span, erased)
+    drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
     db.execute(note, (stream, span.start_ns, span.end_ns, FORGOTTEN))
     if standing:

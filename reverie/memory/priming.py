@@ -1,4 +1,8 @@
-"""Reads the state of a stream's segmenter back from the rows, exactly as it was after the last commit."""
+"""Reads the state of a stream's segmenter back from the rows, exactly as it was after the last commit.
+
+Nothing else is kept of it. What is erased from the rows is gone from the segmenter too, once `drop_surprise` has
+taken what later moments of the same event measured against it.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,7 @@ from reverie.types import Modality, ns
 _VISION = MODALITY_CODES[Modality.VISION]
 _OBJECTS = MODALITY_CODES[Modality.OBJECTS]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
+_FAR_NS = 1 << 62
 _VECTORS = (
     "SELECT v.scale, v.code, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
@@ -60,6 +65,20 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
     )
 
 
+def drop_surprise(db: sqlite3.Connection, stream: int, since_ns: int) -> None:
+    """Drop the surprise of the moments whose centroid may have held something erased before `since_ns`.
+
+    Those of the event that goes on after it, and the one after its end, which was measured before it began another.
+    """
+    db.execute(
+        "UPDATE observation SET surprise = NULL WHERE stream = ?1 AND modality = ?2 AND start_ns >= ?3 "
+        "AND start_ns <= (SELECT CASE WHEN open THEN ?4 ELSE end_ns END AS until_ns FROM event WHERE stream = ?1 "
+        "AND until_ns > (SELECT min(start_ns) FROM observation WHERE stream = ?1 AND modality = ?2 AND start_ns >= ?3) "
+        "ORDER BY start_ns LIMIT 1)",
+        (stream, _VISION, since_ns, _FAR_NS),
+    )
+
+
 def _vector(scale: float | None, code: bytes | None) -> Vector | None:
     return None if scale is None or code is None else dequantise(np.frombuffer(code, dtype=np.int8), scale)
 
@@ -74,7 +93,7 @@ def _moments(db: sqlite3.Connection, stream: int, start_ns: int, previous: int) 
 def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: int | None) -> Vector | None:
     row = db.execute(
         _VECTORS + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.id DESC LIMIT 1",
-        (stream, _VISION, since_ns, until_row if until_row is not None else 1 << 62),
+        (stream, _VISION, since_ns, until_row if until_row is not None else _FAR_NS),
     ).fetchone()
     return _vector(row[0], row[1]) if row else None
 
@@ -93,7 +112,7 @@ def _things(
     db: sqlite3.Connection, stream: int, previous: int | None, config: SegmentationConfig
 ) -> list[tuple[int, frozenset[int]]]:
     """What the last pictures showed: before a thing was last looked for, older sightings no longer count."""
-    until = previous if previous is not None else 1 << 62
+    until = previous if previous is not None else _FAR_NS
     (looked_ns,) = db.execute(
         "SELECT max(start_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND id <= ?",
         (stream, _OBJECTS, until),

@@ -4,7 +4,8 @@ Follows event segmentation by prediction error (Zacks and Tversky 2001) with the
 (Fountas et al. 2024, section 3.2): a boundary where surprise exceeds mean + gamma * std of a trailing
 window. Surprise is 1 - cosine of a moment's vector to the running centroid of the event; a floor keeps a
 still scene from being cut by noise. Hard cuts, tracks of large things that come or go, pauses of speech
-(streams without pictures) and a longest duration cut too.
+(streams without pictures) and a longest duration cut too. Surprise as the error of online predictors, and boundaries
+refined afterwards, were tried and did no better: benchmarks/results/segmentation.md.
 
 `Segmenter` is a pure function of what it is fed, one stream in time order: no clock, no randomness, no
 rows. Events tile the time from the first thing fed to the last, except for long gaps. What is fed again
@@ -41,7 +42,7 @@ class SegmentationConfig(BaseModel):
     gamma: float = Field(
         1.0, ge=0, description="Standard deviations above the mean at which surprise cuts (EM-LLM: 1)."
     )
-    surprise_floor: float = Field(0.15, ge=0, description="Surprise below this never cuts.")
+    surprise_floor: float = Field(0.1, ge=0, description="Surprise below this never cuts.")
     window_s: float = Field(300.0, gt=0, description="Trailing time over which mean and deviation are taken.")
     track_min_s: float = Field(8.0, gt=0, description="Shortest event before the coming or going of a thing.")
     track_area: float = Field(0.05, ge=0, le=1, description="Share of the picture from which a thing is salient.")
@@ -267,10 +268,11 @@ class Segmenter:
         present = set(salient)
         came = present - self._seen_ns.keys()
         self._seen_ns.update(dict.fromkeys(present, pts_ns))
-        went = {track for track, seen_ns in self._seen_ns.items() if pts_ns - seen_ns > ns(self._config.track_lost_s)}
-        for track in went:
+        lost_ns = {track: at for track, at in self._seen_ns.items() if pts_ns - at > ns(self._config.track_lost_s)}
+        for track in lost_ns:
             del self._seen_ns[track]
-        return came, went
+        # A picture without it may come long after it left: an event that began since then has told its going already.
+        return came, {track for track, at in lost_ns.items() if self.start_ns is not None and at >= self.start_ns}
 
 
 def _distance(a: Vector, b: Vector) -> float:

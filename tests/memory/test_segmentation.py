@@ -63,6 +63,21 @@ def test_large_things_that_come_and_go_are_boundaries():
     assert 27 <= times[1] <= 27 + CONFIG.track_lost_s + 1
 
 
+def test_a_thing_that_left_before_an_event_began_does_not_end_it():
+    # A still scene sends its next picture 10 s after the thing left; the change of the picture has told it already.
+    def causes(changes):
+        segmenter, found = Segmenter(CONFIG), []
+        for half in [*range(40), 40, 60]:
+            with_thing = half < 40
+            vector = unit(direction("with a cat" if with_thing or not changes else "without"))
+            found += segmenter.moment(ns(half / 2), vector, False, True).boundaries
+            found += segmenter.things(ns(half / 2), {1} if with_thing else set())
+        return [(boundary.pts_ns, boundary.cause) for boundary in found[1:]]
+
+    assert causes(changes=True) == [(ns(20), "change")]
+    assert causes(changes=False) == [(ns(30), "track")]
+
+
 def test_a_pause_ends_an_event_only_without_pictures():
     for audio_only, causes in ((True, ["start", "pause"]), (False, ["start"])):
         segmenter = Segmenter(CONFIG, audio_only=audio_only)
