@@ -53,6 +53,7 @@ class PassageTable:
         self.label_score = GrowingArray(np.float32)
         self._order: Int64[ndarray, "n"] | None = None
         self._rank: Int64[ndarray, "n"] | None = None
+        self._runs: tuple[int, Int64[ndarray, "n"]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,7 +73,7 @@ class PassageTable:
         self.label_id.extend(labels["label"].astype(np.int64))
         self.label_score.extend(labels["score"].astype(np.float32))
         self._extend_vectors(first, columns[7], columns[8], columns[9])
-        self._order = self._rank = None
+        self._order = self._rank = self._runs = None
 
     def _extend_vectors(self, first: int, encoders: Any, scales: Any, codes: Any) -> None:
         for encoder in sorted({encoder for encoder in encoders if encoder is not None}):
@@ -108,6 +109,16 @@ class PassageTable:
             self._rank = np.empty(len(self), dtype=np.int64)
             self._rank[self.order] = np.arange(len(self))
         return self._rank
+
+    def runs(self, gap_ns: int) -> Int64[ndarray, "n"]:
+        """The run of each place in `order`: a new one where the stream or sense changes, or a gap is this long."""
+        if self._runs is None or self._runs[0] != gap_ns:
+            order = self.order
+            streams, modalities = self.streams.rows[order], self.modalities.rows[order]
+            silent = self.starts_ns.rows[order][1:] - self.ends_ns.rows[order][:-1] >= gap_ns
+            begins = (streams[1:] != streams[:-1]) | (modalities[1:] != modalities[:-1]) | silent
+            self._runs = gap_ns, np.concatenate((np.zeros(1, np.int64), np.cumsum(begins)))[: len(self)]
+        return self._runs[1]
 
     def kept(
         self,
