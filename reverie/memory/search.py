@@ -118,7 +118,7 @@ class Search:
         table, config = self.index.texts, self._config
         if not len(table):
             return
-        dense = table.dense(vectors)
+        dense = table.dense(vectors, config.sentence_share)
         around, bm25, coverage = self._in_context(table, dense, lexical.search_texts(self._db, words))
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
@@ -188,7 +188,7 @@ class Search:
         table, config = self.index.pictures, self._config
         if not len(table) or (query.modalities and Modality.VISION not in query.modalities):
             return
-        dense = table.dense(vectors)
+        dense = table.dense(vectors, sentence_share=0.0)
         named, coverage = labels.of_rows(table)
         score = (
             config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)

@@ -15,6 +15,7 @@ class SearchConfig(BaseModel):
     text_cosine_range: tuple[float, float] = Field(
         (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
     )
+    sentence_share: float = Field(0.5, ge=0, le=1, description="The best sentence's part in a long text's cosine.")
     context_decay: float = Field(0.75, ge=0, lt=1, description="What is left of a word's worth one text away.")
     context_dense_decay: float = Field(0.5, ge=0, lt=1, description="The weight of a cosine one text away.")
     context_dense_share: float = Field(0.5, ge=0, le=1, description="Part of the cosine that is taken from around.")
