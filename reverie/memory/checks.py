@@ -40,7 +40,7 @@ def broken_references(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
     """Codes of another width than their encoder's, and vectors that are not finite or not of unit length."""
-    for table, key in (("vector", "observation"), ("label_vector", "label")):
+    for table, key in (("vector", "observation"), ("sentence", "observation"), ("label_vector", "label")):
         rows = db.execute(
             f"SELECT v.{key}, e.name, e.width, v.scale, v.code FROM {table} v JOIN encoder e ON e.id = v.encoder"
         )

@@ -138,6 +138,7 @@ def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
         if text and modality in _TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
         db.execute("DELETE FROM vector WHERE observation = ?", (row,))
+        db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
         db.execute("DELETE FROM observation WHERE id = ?", (row,))
         count += 1
     return count

@@ -11,7 +11,7 @@ and D for each vector, 6 for each label.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 from zlib import crc32
 
@@ -37,6 +37,23 @@ class VectorColumn:
         self.scales = GrowingArray(np.float32)
 
 
+def _extend_vectors(
+    columns: dict[int, VectorColumn], rows: Iterable[tuple[int, int | None, float | None, bytes | None]]
+) -> None:
+    """Append (row number, encoder, scale, code) to the column of each encoder."""
+    by_encoder: dict[int, list[tuple[int, float, bytes]]] = {}
+    for number, encoder, scale, code in rows:
+        if encoder is not None and scale is not None and code is not None:
+            by_encoder.setdefault(encoder, []).append((number, scale, code))
+    for encoder, own in by_encoder.items():
+        width = len(own[0][2])
+        column = columns.setdefault(encoder, VectorColumn(width))
+        column.rows.extend([number for number, _, _ in own])
+        column.scales.extend([scale for _, scale, _ in own])
+        joined = b"".join(code for _, _, code in own)
+        column.codes.extend(np.frombuffer(joined, dtype=np.int8).reshape(len(own), width))
+
+
 class PassageTable:
     """Observations of some modalities in commit order; row numbers count from 0."""
 
@@ -48,11 +65,13 @@ class PassageTable:
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
         self.vectors: dict[int, VectorColumn] = {}
+        self.sentences: dict[int, VectorColumn] = {}
         self.label_row = GrowingArray(np.int64)
         self.label_id = GrowingArray(np.int64)
         self.label_score = GrowingArray(np.float32)
         self._order: Int64[ndarray, "n"] | None = None
         self._rank: Int64[ndarray, "n"] | None = None
+        self._runs: tuple[int, Int64[ndarray, "n"]] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,26 +90,31 @@ class PassageTable:
         self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
         self.label_id.extend(labels["label"].astype(np.int64))
         self.label_score.extend(labels["score"].astype(np.float32))
-        self._extend_vectors(first, columns[7], columns[8], columns[9])
-        self._order = self._rank = None
+        numbers = range(first, first + len(rows))
+        _extend_vectors(self.vectors, zip(numbers, columns[7], columns[8], columns[9], strict=True))
+        self._order = self._rank = self._runs = None
 
-    def _extend_vectors(self, first: int, encoders: Any, scales: Any, codes: Any) -> None:
-        for encoder in sorted({encoder for encoder in encoders if encoder is not None}):
-            chosen = [number for number, own in enumerate(encoders) if own == encoder]
-            width = len(codes[chosen[0]])
-            column = self.vectors.setdefault(encoder, VectorColumn(width))
-            column.rows.extend([first + number for number in chosen])
-            column.scales.extend([scales[number] for number in chosen])
-            joined = b"".join(codes[number] for number in chosen)
-            column.codes.extend(np.frombuffer(joined, dtype=np.int8).reshape(len(chosen), width))
+    def extend_sentences(self, rows: list[tuple[int, int, float, bytes]]) -> None:
+        """Append (observation id, encoder, scale, code) of rows that are here."""
+        numbers = np.searchsorted(self.ids.rows, [row[0] for row in rows]).tolist()
+        _extend_vectors(self.sentences, ((number, *row[1:]) for number, row in zip(numbers, rows, strict=True)))
 
-    def dense(self, queries: dict[int, Float32[ndarray, "d"]]) -> Float32[ndarray, "n"]:
-        """Cosine of every row with the query in its encoder's space; 0 where there is none."""
+    def dense(self, queries: dict[int, Float32[ndarray, "d"]], sentence_share: float) -> Float32[ndarray, "n"]:
+        """Cosine of every row with the query in its encoder's space; 0 where there is none.
+
+        Where a text has sentences, the best of theirs makes up `sentence_share` of it.
+        """
         found = np.zeros(len(self), dtype=np.float32)
         for encoder, query in queries.items():
             column = self.vectors.get(encoder)
             if column is not None and column.codes.rows.shape[1] == len(query):
                 found[column.rows.rows] = cosines(column.codes.rows, column.scales.rows, query)
+            parts = self.sentences.get(encoder)
+            if parts is not None and parts.codes.rows.shape[1] == len(query):
+                best = np.full(len(self), -1.0, dtype=np.float32)
+                np.maximum.at(best, parts.rows.rows, cosines(parts.codes.rows, parts.scales.rows, query))
+                split = best > -1.0
+                found[split] += np.float32(sentence_share) * (best[split] - found[split])
         return found
 
     @property
@@ -108,6 +132,16 @@ class PassageTable:
             self._rank = np.empty(len(self), dtype=np.int64)
             self._rank[self.order] = np.arange(len(self))
         return self._rank
+
+    def runs(self, gap_ns: int) -> Int64[ndarray, "n"]:
+        """The run of each place in `order`: a new one where the stream or sense changes, or a gap is this long."""
+        if self._runs is None or self._runs[0] != gap_ns:
+            order = self.order
+            streams, modalities = self.streams.rows[order], self.modalities.rows[order]
+            silent = self.starts_ns.rows[order][1:] - self.ends_ns.rows[order][:-1] >= gap_ns
+            begins = (streams[1:] != streams[:-1]) | (modalities[1:] != modalities[:-1]) | silent
+            self._runs = gap_ns, np.concatenate((np.zeros(1, np.int64), np.cumsum(begins)))[: len(self)]
+        return self._runs[1]
 
     def kept(
         self,
@@ -170,6 +204,13 @@ class Index:
             if chosen:
                 table.extend(chosen)
         if rows:
+            self.texts.extend_sentences(
+                self._db.execute(
+                    "SELECT observation, encoder, scale, code FROM sentence WHERE observation > ? AND observation <= ? "
+                    "ORDER BY observation, part",
+                    (self._last_id, rows[-1][0]),
+                ).fetchall()
+            )
             self._last_id = rows[-1][0]
         return len(rows)
 

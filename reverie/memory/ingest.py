@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.clock import Clock
-from reverie.memory import lexical
+from reverie.memory import lexical, sentences
 from reverie.memory.events import summarise
 from reverie.memory.names import Names
 from reverie.memory.pictures import PictureFolder, is_jpeg
@@ -108,7 +108,7 @@ class Ingest:
         for item in items:
             if isinstance(item, Observation):
                 if item.text and item.modality in TEXT_MODALITIES:
-                    texts[item.text] = None
+                    texts.update(dict.fromkeys([item.text, *sentences.split(item.text)]))
                 names = [(label.name, label.kind) for label in item.labels] + [
                     (box.name, "object") for box in item.boxes
                 ]
@@ -232,6 +232,12 @@ class Ingest:
         if code is not None:
             encoder_row = self._names.encoder(encoder, len(code))
             self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
+            if is_text and item.embedding is None:
+                parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
+                self._db.executemany(
+                    "INSERT INTO sentence VALUES (?, ?, ?, ?, ?)",
+                    [(row, part, encoder_row, scale, code.tobytes()) for part, (code, scale) in enumerate(parts)],
+                )
         if is_text:
             lexical.add(self._db, "observation_text", row, item.text)
         self._widen(stream, item.span, late)

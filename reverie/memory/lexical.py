@@ -42,24 +42,24 @@ _SKIPPED = frozenset(_FUNCTION_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LexicalMatches:
-    """The N texts that share words with the query, by row id in no order.
+class TermMatches:
+    """The M texts that hold one term, by row id in ascending order.
 
-    `bm25` is their BM25 as a share of the most that the query could get, in [0, 1]; `coverage` is the
-    share of the query's term weight (inverse document frequency) that their words cover, in [0, 1].
+    `bm25` is what the term gives them, as a share of the most that the whole query could give, in [0, 1];
+    `coverage` is the term's share of the query's weight (inverse document frequency), in [0, 1].
     """
 
-    ids: Int64[ndarray, "n"]
-    bm25: Float32[ndarray, "n"]
-    coverage: Float32[ndarray, "n"]
+    ids: Int64[ndarray, "m"]
+    bm25: Float32[ndarray, "m"]
+    coverage: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LexicalQuery:
-    """The terms of a question with their weights in one memory, and the texts that hold each."""
+    """The terms of a question with their weights in one memory, and how many texts hold each."""
 
     weights: Mapping[str, float]
-    texts_with: Mapping[str, Sequence[int]]
+    num_with: Mapping[str, int]
     num_texts: int
 
     @property
@@ -86,37 +86,42 @@ def weigh(connection: sqlite3.Connection, text: str, common_share: float) -> Lex
     terms are very common, all are kept.
     """
     (num_texts,) = connection.execute("SELECT count(*) FROM observation_text_docsize").fetchone()
-    found = {term: _rows_with(connection, "observation_text", term) for term in terms_of(text)}
+    found = {term: _num_with(connection, term) for term in terms_of(text)}
     limit = max(common_share * num_texts, 20)
-    found = {term: rows for term, rows in found.items() if len(rows) <= limit} or found
-    weights = {term: log(1 + (num_texts - len(rows) + 0.5) / (len(rows) + 0.5)) for term, rows in found.items()}
-    return LexicalQuery(weights=weights, texts_with=found, num_texts=num_texts)
+    found = {term: num for term, num in found.items() if num <= limit} or found
+    weights = {term: log(1 + (num_texts - num + 0.5) / (num + 0.5)) for term, num in found.items()}
+    return LexicalQuery(weights=weights, num_with=found, num_texts=num_texts)
 
 
-def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> LexicalMatches:
-    """Every observation whose text holds a term."""
-    present = [term for term in query.weights if query.texts_with[term]]
-    rows = []
-    if present:
+def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> list[TermMatches]:
+    """Every observation whose text holds a term, term by term: BM25 is a sum over terms."""
+    best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, num) for num in query.num_with.values()) or 1.0
+    found = []
+    for term, weight in query.weights.items():
+        if not query.num_with[term]:
+            continue
         rows = connection.execute(
             "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ? ORDER BY rowid",
-            (match_expression(present),),
+            (match_expression([term]),),
         ).fetchall()
-    found = np.array(rows, dtype=np.float64).reshape(-1, 2)
-    ids = found[:, 0].astype(np.int64)
-    best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, len(query.texts_with[term])) for term in query.weights)
-    coverage = np.zeros(len(ids), dtype=np.float32)
-    for term in present:
-        coverage[np.searchsorted(ids, np.array(query.texts_with[term]))] += query.weights[term] / query.total
-    bm25 = np.clip(-found[:, 1] / (best or 1.0), 0.0, 1.0).astype(np.float32)
-    return LexicalMatches(ids=ids, bm25=bm25, coverage=np.minimum(coverage, 1.0))
+        columns = np.array(rows, dtype=np.float64).reshape(-1, 2)
+        found.append(
+            TermMatches(
+                ids=columns[:, 0].astype(np.int64),
+                bm25=np.clip(-columns[:, 1] / best, 0.0, 1.0).astype(np.float32),
+                coverage=weight / query.total,
+            )
+        )
+    return found
 
 
 def search_labels(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, float]:
     """Coverage of every label whose name holds a term, by label id: "cat" finds "tabby cat"."""
     covered: dict[int, float] = {}
     for term, weight in query.weights.items():
-        for row in _rows_with(connection, "label_text", term):
+        for (row,) in connection.execute(
+            "SELECT rowid FROM label_text WHERE label_text MATCH ?", (match_expression([term]),)
+        ):
             covered[row] = covered.get(row, 0.0) + weight / query.total
     return covered
 
@@ -137,9 +142,12 @@ def purge(connection: sqlite3.Connection) -> None:
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
 
-def _rows_with(connection: sqlite3.Connection, table: Table, term: str) -> list[int]:
-    expression = match_expression([term])
-    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table} WHERE {table} MATCH ?", (expression,))]
+def _num_with(connection: sqlite3.Connection, term: str) -> int:
+    """How many texts hold a term."""
+    (num,) = connection.execute(
+        "SELECT count(*) FROM observation_text WHERE observation_text MATCH ?", (match_expression([term]),)
+    ).fetchone()
+    return int(num)
 
 
 def _fts5_idf(num_texts: int, num_with: int) -> float:

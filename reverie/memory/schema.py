@@ -4,7 +4,8 @@ One SQLite database (version 3, WAL) is the only store of record. Times are inte
 media time; vectors are int8 codes with a scale (see `vectors`); labels and boxes are packed (see
 `rows`); texts are indexed by FTS5 tables whose content is the row itself, so no text is stored twice.
 
-    stream ─┬─ observation ── vector        one row for each `Observation` that was written
+    stream ─┬─ observation ─┬ vector        one row for each `Observation` that was written
+            │               └ sentence      vectors of the parts of long texts
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
             └─ gap                          what was lost, or forgotten
@@ -156,6 +157,17 @@ CREATE VIRTUAL TABLE label_text USING fts5(
     name, content='label', content_rowid='id', tokenize='porter unicode61');
 """
 
+_SENTENCES = """
+CREATE TABLE sentence (
+    observation INTEGER NOT NULL REFERENCES observation,
+    part INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL,
+    PRIMARY KEY (observation, part)
+) STRICT, WITHOUT ROWID;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -174,7 +186,11 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
+def _add_sentences(connection: sqlite3.Connection) -> None:
+    _run(connection, _SENTENCES)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

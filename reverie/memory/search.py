@@ -4,7 +4,8 @@ Evidence, each in [0, 1]:
 
 - dense: cosine of the question's and the row's vectors (exact int8 scan), brought to [0, 1] by a ramp
   between the cosine of unrelated pairs and that of good ones;
-- words: BM25 over texts, as a share of the most that the question could get;
+- words: BM25 over texts, as a share of the most that the question could get. Texts that were said close together lend
+  each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
 - labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
   exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
   1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
@@ -28,12 +29,13 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from reverie.memory import lexical
+from reverie.memory.contiguity import lend, smooth
 from reverie.memory.index import Index, PassageTable
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passages import Passages
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
-from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan
+from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan, ns
 
 Scores = Float32[ndarray, "n"]
 
@@ -111,18 +113,15 @@ class Search:
         self,
         query: Query,
         streams: tuple[int, ...] | None,
-        matches: lexical.LexicalMatches,
+        matches: Sequence[lexical.TermMatches],
         vectors: dict[int, Float32[ndarray, "d"]],
     ) -> Iterator[_Found]:
         table, config = self.index.texts, self._config
         if not len(table):
             return
-        dense = table.dense(vectors)
-        bm25, coverage = np.zeros(len(table), dtype=np.float32), np.zeros(len(table), dtype=np.float32)
-        known = np.isin(matches.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
-        rows = np.searchsorted(table.ids.rows, matches.ids[known])
-        bm25[rows], coverage[rows] = matches.bm25[known], matches.coverage[known]
-        score = config.text_dense_weight * _ramp(dense, config.text_cosine_range) + config.text_lexical_weight * bm25
+        dense = table.dense(vectors, config.sentence_share)
+        around, bm25, coverage = self._in_context(table, dense, matches)
+        score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         taken: set[int] = set()
         num_found = 0
@@ -138,6 +137,25 @@ class Search:
                     score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
                     kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
                 )  # fmt: skip
+
+    def _in_context(
+        self, table: PassageTable, dense: Scores, matches: Sequence[lexical.TermMatches]
+    ) -> tuple[Scores, Scores, Scores]:
+        """Cosines and BM25 with what stands beside each text, and how much of the query its own words cover."""
+        config, order = self._config, table.order
+        runs = table.runs(ns(config.context_gap_s))
+        bm25, coverage = np.zeros(len(table), np.float32), np.zeros(len(table), np.float32)
+        in_order = np.zeros(len(table), np.float32)
+        for term in matches:
+            known = np.isin(term.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
+            rows = np.searchsorted(table.ids.rows, term.ids[known])
+            coverage[rows] += term.coverage
+            lend(in_order, table.rank[rows], term.bm25[known], runs, config.context_decay, config.context_reach)
+        bm25[order] = in_order
+        around = np.empty(len(table), np.float32)
+        around[order] = smooth(dense[order], runs, config.context_dense_decay, config.context_reach)
+        share = np.float32(config.context_dense_share)
+        return (1 - share) * dense + share * around, bm25, coverage
 
     def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
         """The places in `order` of a passage: one row, or adjacent writing of equal text."""
@@ -171,7 +189,7 @@ class Search:
         table, config = self.index.pictures, self._config
         if not len(table) or (query.modalities and Modality.VISION not in query.modalities):
             return
-        dense = table.dense(vectors)
+        dense = table.dense(vectors, sentence_share=0.0)
         named, coverage = labels.of_rows(table)
         score = (
             config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)

@@ -15,6 +15,12 @@ class SearchConfig(BaseModel):
     text_cosine_range: tuple[float, float] = Field(
         (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
     )
+    sentence_share: float = Field(0.5, ge=0, le=1, description="The best sentence's part in a long text's cosine.")
+    context_decay: float = Field(0.75, ge=0, lt=1, description="What is left of a word's worth one text away.")
+    context_dense_decay: float = Field(0.5, ge=0, lt=1, description="The weight of a cosine one text away.")
+    context_dense_share: float = Field(0.5, ge=0, le=1, description="Part of the cosine that is taken from around.")
+    context_reach: int = Field(8, ge=0, description="Texts before and after that lend what they hold.")
+    context_gap_s: float = Field(300.0, gt=0, description="A silence this long ends what belongs together.")
     picture_dense_weight: float = Field(0.35, ge=0, le=1, description="Cosine's part in a picture's score.")
     picture_label_weight: float = Field(0.65, ge=0, le=1, description="The names' part in a picture's score.")
     picture_cosine_range: tuple[float, float] = Field(

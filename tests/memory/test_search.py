@@ -14,7 +14,7 @@ from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
 from tests.memory.worlds import WORDS, BagOfWords, heard, make_stream, said, seen, span, things, written
 
 TEXTS = TEXT_MODALITIES
-ONLY_WORDS = MemoryConfig(search=SearchConfig(text_dense_weight=0, text_lexical_weight=1))
+ONLY_WORDS = MemoryConfig(search=SearchConfig(text_dense_weight=0, text_lexical_weight=1, context_reach=0))
 
 
 @pytest.fixture
@@ -175,12 +175,24 @@ def test_fused_scores_equal_a_naive_computation_in_floats(talk):
                 n = sum(term in words for words in documents)
                 idf[term] = max(1e-6, np.log((len(documents) - n + 0.5) / (n + 0.5)))
         dense = vectors @ encoder.encode([question])[0]
+
+        def worth(term, words, idf=idf):
+            length = 1.2 * (0.25 + 0.75 * len(words) / mean_length)
+            return idf[term] * words.count(term) * 2.2 / (words.count(term) + length)
+
         expected = {}
-        for item, words, cosine in zip(items, documents, dense, strict=True):
+        for place, item in enumerate(items):
+            beside = {
+                other: abs(other - place)
+                for other in range(len(items))
+                if abs(other - place) <= config.context_reach and items[other].stream_id == item.stream_id
+            }
             bm25 = sum(
-                weight * words.count(term) * 2.2 / (words.count(term) + 1.2 * (0.25 + 0.75 * len(words) / mean_length))
-                for term, weight in idf.items()
+                max(worth(term, documents[o]) * config.context_decay**d for o, d in beside.items()) for term in idf
             )
+            weights = {other: config.context_dense_decay**distance for other, distance in beside.items()}
+            around = sum(dense[other] * weight for other, weight in weights.items()) / sum(weights.values())
+            cosine = dense[place] + config.context_dense_share * (around - dense[place])
             low, high = config.text_cosine_range
             ramp = min(1.0, max(0.0, (cosine - low) / (high - low)))
             share = bm25 / (2.2 * sum(idf.values()))

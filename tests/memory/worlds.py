@@ -184,8 +184,10 @@ def make_stream(
         at_s += 0.5 if rng.random() < 0.93 else float(rng.uniform(5, 80))  # a still scene sends nothing
     for start_s in np.arange(1.0, duration_s - 4, 6.0):
         if rng.random() < 0.7:
-            text = " ".join(rng.choice(WORDS, size=6))
-            observations.append(said(text, float(start_s), float(start_s) + float(rng.uniform(1, 4)), stream_id))
+            sentences = [" ".join(rng.choice(WORDS, size=6)) for _ in range(int(rng.integers(1, 3)))]
+            observations.append(
+                said(". ".join(sentences), float(start_s), float(start_s) + float(rng.uniform(1, 4)), stream_id)
+            )
         if rng.random() < 0.2:
             observations.append(written(f"SALE {rng.integers(9)}", float(start_s), float(start_s) + 5.0, stream_id))
         if rng.random() < 0.2:
