@@ -112,7 +112,7 @@ def test_a_reader_does_not_upgrade_an_older_memory(tmp_path):
 
 def test_migrations_run_in_order_once_and_together(tmp_path):
     connection = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)
-    assert migrate(connection) == 1
+    assert migrate(connection) == len(MIGRATIONS)
 
     def add_column(db):
         db.execute("ALTER TABLE stream ADD COLUMN place TEXT")
