@@ -75,7 +75,7 @@ def hour(number, *, scenes=8, stream_id="tv"):
 
 
 @pytest.mark.parametrize(
-    ("limit", "hours"), [(LIMIT, 10), pytest.param(6 << 20, 60, marks=pytest.mark.slow)], ids=["small", "larger"]
+    ("limit", "hours"), [(LIMIT, 10), pytest.param(2 << 20, 24, marks=pytest.mark.slow)], ids=["small", "larger"]
 )
 def test_the_budget_is_kept_at_every_moment(tmp_path, limit, hours):
     watcher = Watcher(tmp_path)
