@@ -248,7 +248,8 @@ class Event:
     """A stretch of a stream in which little changed: the unit of long-term memory.
 
     `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
-    memory's directory (so it is of tracks, hits and citations).
+    memory's directory (so it is of tracks, hits and citations). `level` says how coarsely it is kept:
+    0 whole, 1 representatives, 3 merged with its neighbours into an episode (2 is not used yet).
     """
 
     event_id: int
@@ -258,6 +259,7 @@ class Event:
     labels: tuple[Label, ...]
     thumbnail: str | None
     open: bool = False
+    level: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,22 +93,24 @@ class Browse:
         low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
         rows = self._db.execute(
             "SELECT id, start_ns, CASE WHEN open THEN max(?2, start_ns) ELSE end_ns END AS until_ns, open, "
-            "previous, carries, labels, picture FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4 "
-            "ORDER BY start_ns",
+            "previous, carries, labels, picture, level FROM event WHERE stream = ?1 AND start_ns < ?3 "
+            "AND until_ns > ?4 ORDER BY start_ns",
             (stream, watched_ns, high, low),
         ).fetchall()
         if not rows:
             return []
         texts = self._texts_by_event(stream, [row[1] for row in rows], rows[-1][2])
         events = []
-        for (row, start, end, is_open, previous, carries, labels, picture), text in zip(rows, texts, strict=True):
+        for (row, start, end, is_open, previous, carries, labels, picture, level), text in zip(
+            rows, texts, strict=True
+        ):
             if is_open:
                 labels, picture = summarise(self._db, stream, start, end + 1, previous if carries else None)
             events.append(
                 Event(
                     event_id=row, stream_id=name, span=TimeSpan(start_ns=start, end_ns=end), text=text,
                     labels=self._passages.named(label_rows(labels).tolist()),
-                    thumbnail=relative_path(picture), open=bool(is_open),
+                    thumbnail=relative_path(picture), open=bool(is_open), level=level,
                 )
             )  # fmt: skip
         return events

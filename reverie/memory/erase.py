@@ -74,7 +74,8 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    db.execute("DELETE FROM gap WHERE stream = ?", (stream,))
+    for table in ("gap", "faded", "revision"):
+        db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
 
@@ -147,24 +148,26 @@ def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
 def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Erased) -> None:
     """Events inside the span go; those across an edge end or begin there, and one around it becomes two."""
     rows = db.execute(
-        "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries "
-        "FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
+        "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries, "
+        "level FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
         (stream, _FAR_NS, span.end_ns, span.start_ns),
     ).fetchall()
-    for event, start_ns, end_ns, is_open, cause, previous, carries in rows:
+    for event, start_ns, end_ns, is_open, cause, previous, carries, level in rows:
         db.execute("DELETE FROM event WHERE id = ?", (event,))
         erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
         if start_ns < span.start_ns:
-            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries))
+            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, level))
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
-            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0))
+            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, level))
     db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", (stream, span.end_ns))
 
 
-def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int]) -> None:
+def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int, int]) -> None:
     db.execute(
-        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) VALUES (?, ?, ?, ?, ?, ?, ?)", row
+        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        row,
     )
 
 
@@ -177,7 +180,13 @@ def _sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None
     ).fetchall()
     for event, start_ns, end_ns, previous, carries in rows:
         labels, picture = summarise(db, stream, start_ns, end_ns, previous if carries else None)
-        db.execute("UPDATE event SET labels = ?, picture = ? WHERE id = ?", (labels, picture, event))
+        (surprise,) = db.execute(
+            "SELECT coalesce(max(surprise), 0) FROM observation WHERE stream = ? AND modality = ? AND start_ns >= ? "
+            "AND start_ns < ?",
+            (stream, MODALITY_CODES[Modality.VISION], start_ns, end_ns),
+        ).fetchone()
+        values = (labels, picture, surprise, event)
+        db.execute("UPDATE event SET labels = ?, picture = ?, surprise = ? WHERE id = ?", values)
 
 
 def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:

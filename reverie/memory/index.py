@@ -1,8 +1,9 @@
 """What searching needs, held in RAM: times, vectors and label scores of everything that was committed.
 
 The rows stay the record; this is a cache of them, read when it is first needed and then extended by what
-was committed since (rows are only ever appended, until an erasure bumps `memory.erasures` and the cache is
-read anew). Reading goes in short transactions, so a reader never holds the writer's log for long.
+was committed since. Rows are appended; a demotion notes its stretch in `revision`, and what the cache holds of
+it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
+a reader never holds the writer's log for long.
 
 Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 33 bytes
 and D for each vector, 6 for each label.
@@ -11,7 +12,7 @@ and D for each vector, 6 for each label.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
@@ -26,6 +27,13 @@ from reverie.types import Modality, ns
 
 _PAGE_ROWS = 20_000
 _FAR_NS = 1 << 62
+_ROWS = (
+    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
+    "FROM observation o LEFT JOIN vector v ON v.observation = o.id"
+)
+_SENTENCES = (
+    "SELECT s.observation, s.encoder, s.scale, s.code FROM sentence s JOIN observation o ON o.id = s.observation"
+)
 
 
 class VectorColumn:
@@ -52,6 +60,23 @@ def _extend_vectors(
         column.scales.extend([scale for _, scale, _ in own])
         joined = b"".join(code for _, _, code in own)
         column.codes.extend(np.frombuffer(joined, dtype=np.int8).reshape(len(own), width))
+
+
+def _merge_vectors(
+    columns: dict[int, VectorColumn],
+    fresh: dict[int, VectorColumn],
+    moved: Int64[ndarray, "n"],
+    arrived: Int64[ndarray, "m"],
+) -> None:
+    """Row `i` becomes `moved[i]` (-1: it goes), and row `i` of the fresh ones becomes `arrived[i]`."""
+    for encoder in sorted(columns.keys() | fresh.keys()):
+        new = fresh.get(encoder)
+        own = columns.setdefault(encoder, VectorColumn(new.codes.rows.shape[1] if new else 0))
+        stays = moved[own.rows.rows] >= 0
+        places = [moved[own.rows.rows[stays]]] + ([arrived[new.rows.rows]] if new else [])
+        own.codes.assign(np.concatenate([own.codes.rows[stays]] + ([new.codes.rows] if new else [])))
+        own.scales.assign(np.concatenate([own.scales.rows[stays]] + ([new.scales.rows] if new else [])))
+        own.rows.assign(np.concatenate(places))
 
 
 class PassageTable:
@@ -98,6 +123,34 @@ class PassageTable:
         """Append (observation id, encoder, scale, code) of rows that are here."""
         numbers = np.searchsorted(self.ids.rows, [row[0] for row in rows]).tolist()
         _extend_vectors(self.sentences, ((number, *row[1:]) for number, row in zip(numbers, rows, strict=True)))
+
+    def replace(
+        self, gone: Bool[ndarray, "n"], rows: list[tuple[Any, ...]], sentences: list[tuple[int, int, float, bytes]]
+    ) -> None:
+        """Drop some rows and take in others with their sentences, keeping all in commit order."""
+        kept = np.flatnonzero(~gone)
+        fresh = PassageTable()
+        if rows:
+            fresh.extend(sorted(rows, key=lambda row: row[0]))
+            fresh.extend_sentences(sentences)
+        ids = np.concatenate([self.ids.rows[kept], fresh.ids.rows])
+        order = np.argsort(ids, kind="stable")
+        place = np.empty(len(order), dtype=np.int64)  # of each row, after the merge
+        place[order] = np.arange(len(order))
+        moved = np.full(len(self), -1, dtype=np.int64)
+        moved[kept] = place[: len(kept)]
+        arrived = place[len(kept) :]
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes"):
+            column = getattr(self, name)
+            column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
+        stays = moved[self.label_row.rows] >= 0
+        for name in ("label_id", "label_score"):
+            column = getattr(self, name)
+            column.assign(np.concatenate([column.rows[stays], getattr(fresh, name).rows]))
+        self.label_row.assign(np.concatenate([moved[self.label_row.rows[stays]], arrived[fresh.label_row.rows]]))
+        for own, new in ((self.vectors, fresh.vectors), (self.sentences, fresh.sentences)):
+            _merge_vectors(own, new, moved, arrived)
+        self._order = self._rank = self._runs = None
 
     def dense(self, queries: dict[int, Float32[ndarray, "d"]], sentence_share: float) -> Float32[ndarray, "n"]:
         """Cosine of every row with the query in its encoder's space; 0 where there is none.
@@ -173,41 +226,78 @@ class Index:
     def _clear(self) -> None:
         self.pictures, self.texts = PassageTable(), PassageTable()
         self._last_id = 0
+        self._revision: int | None = None
 
     def refresh(self) -> None:
-        """Catch up with what was committed, or start anew after an erasure."""
+        """Catch up with what was committed; start anew after an erasure, or too many demotions."""
         while True:
-            (erasures,) = self._db.execute("SELECT erasures FROM memory").fetchone()
-            if erasures != self._erasures:
-                self._erasures = erasures
+            erasures, first, last = self._state()
+            lost = self._revision is not None and self._revision + 1 < (first or last + 1)
+            if erasures != self._erasures or lost:
                 self._clear()
+                self._erasures = erasures
+            if self._revision is not None and last > self._revision:
+                self._read_again(self._revision)
+            self._revision = last
             while self._read_page() == _PAGE_ROWS:
                 pass
-            (erasures,) = self._db.execute("SELECT erasures FROM memory").fetchone()
-            if erasures == self._erasures:
+            erasures, _, last = self._state()
+            if (erasures, last) == (self._erasures, self._revision):
                 return
+
+    def _state(self) -> tuple[int, int | None, int]:
+        """Number of erasures, first revision that is noted, and last one that ever was."""
+        row: tuple[int, int | None, int] = self._db.execute(
+            "SELECT erasures, (SELECT min(id) FROM revision), "
+            "coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revision'), 0) FROM memory"
+        ).fetchone()
+        return row
+
+    def _read_again(self, since: int) -> None:
+        """Take up what demotions left of their stretches."""
+        spans: list[tuple[int, int, int]] = []
+        for stream, start_ns, end_ns in self._db.execute(
+            "SELECT stream, start_ns, end_ns FROM revision WHERE id > ? ORDER BY stream, start_ns", (since,)
+        ).fetchall():
+            if spans and spans[-1][0] == stream and start_ns <= spans[-1][2]:
+                spans[-1] = (stream, spans[-1][1], max(spans[-1][2], end_ns))
+            else:
+                spans.append((stream, start_ns, end_ns))
+        for table, codes in self._tables():
+            marks = ",".join("?" * len(codes))
+            gone = np.zeros(len(table), dtype=bool)
+            rows, sentences = list[tuple[Any, ...]](), list[tuple[int, int, float, bytes]]()
+            inside = (
+                f"WHERE o.stream = ? AND o.modality IN ({marks}) AND o.start_ns >= ? AND o.start_ns < ? AND o.id <= ?"
+            )
+            for stream, start_ns, end_ns in spans:
+                starts_ns = table.starts_ns.rows
+                gone |= (table.streams.rows == stream) & (starts_ns >= start_ns) & (starts_ns < end_ns)
+                bounds = (stream, *codes, start_ns, end_ns, self._last_id)
+                rows += self._db.execute(f"{_ROWS} {inside}", bounds).fetchall()
+                sentences += self._db.execute(
+                    f"{_SENTENCES} {inside} ORDER BY s.observation, s.part", bounds
+                ).fetchall()
+            if gone.any() or rows:
+                table.replace(gone, rows, sentences)
+
+    def _tables(self) -> tuple[tuple[PassageTable, tuple[int, ...]], ...]:
+        texts = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
+        return (self.pictures, (MODALITY_CODES[Modality.VISION],)), (self.texts, texts)
 
     def _read_page(self) -> int:
         rows = self._db.execute(
-            "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
-            "FROM observation o LEFT JOIN vector v ON v.observation = o.id "
-            "WHERE o.id > ? AND o.modality != ? ORDER BY o.id LIMIT ?",
+            f"{_ROWS} WHERE o.id > ? AND o.modality != ? ORDER BY o.id LIMIT ?",
             (self._last_id, MODALITY_CODES[Modality.OBJECTS], _PAGE_ROWS),
         ).fetchall()
-        text_codes = {MODALITY_CODES[modality] for modality in TEXT_MODALITIES}
-        choices: tuple[tuple[PassageTable, Callable[[int], bool]], ...] = (
-            (self.pictures, lambda code: code == MODALITY_CODES[Modality.VISION]),
-            (self.texts, lambda code: code in text_codes),
-        )
-        for table, belongs in choices:
-            chosen = [row for row in rows if belongs(row[2])]
+        for table, codes in self._tables():
+            chosen = [row for row in rows if row[2] in codes]
             if chosen:
                 table.extend(chosen)
         if rows:
             self.texts.extend_sentences(
                 self._db.execute(
-                    "SELECT observation, encoder, scale, code FROM sentence WHERE observation > ? AND observation <= ? "
-                    "ORDER BY observation, part",
+                    f"{_SENTENCES} WHERE s.observation > ? AND s.observation <= ? ORDER BY s.observation, s.part",
                     (self._last_id, rows[-1][0]),
                 ).fetchall()
             )

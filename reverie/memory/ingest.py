@@ -17,6 +17,7 @@ from numpy import ndarray
 
 from reverie.clock import Clock
 from reverie.memory import lexical, sentences
+from reverie.memory.demotion import has_faded
 from reverie.memory.events import summarise
 from reverie.memory.names import Names
 from reverie.memory.pictures import PictureFolder, is_jpeg
@@ -142,6 +143,8 @@ class Ingest:
         pictorial = item.modality in (Modality.VISION, Modality.OBJECTS)
         instant = TimeSpan(start_ns=item.span.start_ns, end_ns=max(item.span.end_ns, item.span.start_ns + 1))
         if any(span.overlaps(instant) for span in stream.forgotten + (stream.no_pictures if pictorial else [])):
+            return True
+        if has_faded(self._db, stream.row, item.span.start_ns):
             return True
         key = (stream.row, MODALITY_CODES[item.modality], item.seq)
         found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
@@ -298,8 +301,9 @@ class Ingest:
 
     def _advance(self, name: str, pts_ns: int, tally: Tally) -> None:
         stream = self._stream(name)
-        self._bound(stream, stream.segmenter.advance(pts_ns), tally)
-        extend(self._db, stream.row, pts_ns, ns(self._config.gap_s))
+        if not stream.segmenter.is_late(pts_ns):  # sent again: the boxes that stood then may have been demoted
+            self._bound(stream, stream.segmenter.advance(pts_ns), tally)
+            extend(self._db, stream.row, pts_ns, ns(self._config.gap_s))
         self._db.execute(
             "UPDATE stream SET committed_ns = max(coalesce(committed_ns, ?1), ?1), "
             "watched_end_ns = max(coalesce(watched_end_ns, ?1), ?1) WHERE id = ?2",
@@ -342,7 +346,9 @@ class Ingest:
         extend(self._db, stream, end_ns, ns(self._config.gap_s))
         labels, picture = summarise(self._db, stream, start_ns, end_ns, previous if carries else None)
         self._db.execute(
-            "UPDATE event SET end_ns = ?, open = 0, labels = ?, picture = ? WHERE id = ?",
-            (end_ns, labels, picture, event),
+            "UPDATE event SET end_ns = ?1, open = 0, labels = ?2, picture = ?3, surprise = coalesce((SELECT "
+            "max(o.surprise) FROM observation o WHERE o.stream = ?5 AND o.modality = ?6 AND o.start_ns >= ?7 "
+            "AND o.start_ns < ?1), 0) WHERE id = ?4",
+            (end_ns, labels, picture, event, stream, MODALITY_CODES[Modality.VISION], start_ns),
         )
         return True

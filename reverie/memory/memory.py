@@ -12,11 +12,13 @@ Every method may be called from any thread; writing does not hold up reading.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, Self
 
+from jaxtyping import Float32
+from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.clock import Clock, SystemClock
@@ -24,6 +26,8 @@ from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import export as exports
 from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
+from reverie.memory.budget import Budget
+from reverie.memory.consolidation import Consolidation
 from reverie.memory.erase import erase
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
@@ -46,6 +50,14 @@ class MemoryConfig(BaseModel):
     store: StoreConfig = StoreConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     search: SearchConfig = SearchConfig()
+    max_bytes: int | None = Field(
+        4 << 30,
+        ge=1 << 20,
+        description="Disk that the directory may take (kept within 5 %): older events become coarser. None: no limit.",
+    )
+    short_term_s: float = Field(
+        600.0, ge=0, description="The newest part of a stream, made coarser only when all else is not enough."
+    )
     max_picture_bytes: int = Field(256 * 1024, ge=0, description="A larger thumbnail is not kept as a key frame.")
 
 
@@ -69,11 +81,15 @@ class Memory:
             store.reader, self._search.index, self._search.passages, gap_s, config.search.writing_gap_s
         )
         self._ingest: Ingest | None = None
+        self._consolidation: Consolidation | None = None
         if store.mode == "w":
             names = Names(store.writer, text_encoder.encoder_id)
             self._ingest = Ingest(
                 store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
             )
+            if config.max_bytes is not None:
+                budget = Budget(store, config.max_bytes)
+                self._consolidation = Consolidation(store, budget, ns(config.short_term_s))
 
     @classmethod
     def open(
@@ -138,12 +154,15 @@ class Memory:
     def write(self, items: Sequence[Item]) -> WriteReceipt:
         """Commit a batch, whole or not at all; it is durable when this returns.
 
+        A batch too large for one transaction in the byte budget is committed in parts: when one fails, those
+        before it stay, and sending the batch again adds the rest.
+
         Observations are expected in (pts, modality, seq) order of their stream. One that comes out of order is
         kept and counted as `late`; one that is there already is ignored; one that carries a vector or number
         that cannot be is refused and counted. Watermarks say how far the stream was watched.
 
         Raises:
-            MemoryFull: no space; nothing of the batch was kept, and the same call may succeed later.
+            MemoryFull: no space on the disk or in the budget; the same call may succeed later.
             MemoryStoreError: opened for reading, or closed.
             TypeError: for frames and chunks of sound.
         """
@@ -152,20 +171,16 @@ class Memory:
             kept = ingest.sift(items, tally)
             vectors = ingest.embed(kept)
             bytes_before = self._store.num_database_bytes()
-            written: list[str] = []
-            try:
-                if kept:
-                    with self._store.transaction():
-                        ingest.apply(kept, vectors, tally)
-                        written = self._store.pictures.write(sorted(tally.pictures.items()))
-            except BaseException:
-                ingest.reset()
-                # Ctrl+C may come after the commit: what rows name stays.
-                self._store.pictures.remove(set(written) - named_pictures(self._store.writer))
-                raise
+            num_pictures = picture_bytes = 0
+            for part, needed_bytes in self._parts(kept):
+                if self._consolidation is not None and self._consolidation.make_room(needed_bytes):
+                    ingest.reset()  # what is kept in mind is read back from the rows that are left
+                written = self._commit(ingest, part, vectors, tally)
+                num_pictures += len(written)
+                picture_bytes += sum(len(tally.pictures[name]) for name in written)
+                tally.pictures.clear()
             grown = self._store.num_database_bytes() - bytes_before
-            picture_bytes = sum(len(tally.pictures[name]) for name in written)
-            return tally.receipt(len(written), max(0, grown) + picture_bytes)
+            return tally.receipt(num_pictures, max(0, grown) + picture_bytes)
 
     def forget(
         self,
@@ -339,6 +354,27 @@ class Memory:
                 ingest.reset()
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
+        if self._consolidation is not None:
+            return self._consolidation.budget.parts(items)
+        return [(items, 0)] if items else []
+
+    def _commit(
+        self, ingest: Ingest, items: list[Item], vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally
+    ) -> list[str]:
+        """One transaction; return the names of the pictures that are new."""
+        written: list[str] = []
+        try:
+            with self._store.transaction():
+                ingest.apply(items, vectors, tally)
+                written = self._store.pictures.write(sorted(tally.pictures.items()))
+        except BaseException:
+            ingest.reset()
+            # Ctrl+C may come after the commit: what rows name stays.
+            self._store.pictures.remove(set(written) - named_pictures(self._store.writer))
+            raise
+        return written
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

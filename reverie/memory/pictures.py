@@ -27,6 +27,16 @@ class PictureFolder:
     def __init__(self, root: Path) -> None:
         self.root = root / FOLDER
         self._settled: set[Path] = set()  # folders whose own entry this process has synced
+        self._file_bytes: int | None = None
+        self._folder_bytes: int | None = None
+
+    def allocated_bytes(self) -> int:
+        """What files and folders take on the disk. Counted once, then kept up to date: one writer changes it."""
+        if self._file_bytes is None:
+            self._file_bytes = sum(bytes_on_disk(path) for path in self.root.glob("*/*"))
+        if self._folder_bytes is None:
+            self._folder_bytes = sum(bytes_on_disk(path) for path in (self.root, *self.root.glob("*")))
+        return self._file_bytes + self._folder_bytes
 
     @staticmethod
     def name_of(data: bytes) -> str:
@@ -57,6 +67,9 @@ class PictureFolder:
                     folders[self.root.parent] = None
                 written.append(name)
                 _write_synced(path, data)
+                if self._file_bytes is not None:
+                    self._file_bytes += bytes_on_disk(path)
+                self._folder_bytes = None
                 folders[path.parent] = None
             for folder in folders:
                 sync(folder)
@@ -68,17 +81,28 @@ class PictureFolder:
 
     def remove(self, names: Iterable[str]) -> int:
         """Unlink files; return the bytes that went."""
-        num_bytes = 0
+        num_bytes, emptied = 0, False
         folders: dict[Path, None] = {}
         for name in names:
             path = self.path_of(name)
             for candidate in (path, path.with_suffix(".part")):
                 if candidate.exists():
                     num_bytes += candidate.stat().st_size
+                    if self._file_bytes is not None and candidate is path:
+                        self._file_bytes -= bytes_on_disk(candidate)
+                    self._folder_bytes = None
                     candidate.unlink()
                     folders[candidate.parent] = None
         for folder in folders:
-            sync(folder)
+            try:
+                folder.rmdir()  # an empty folder takes a block, too
+            except OSError:
+                sync(folder)
+            else:
+                self._settled.discard(folder)
+                emptied = True
+        if emptied:
+            sync(self.root)
         return num_bytes
 
     def remove_orphans(self, named: set[str]) -> int:
@@ -87,6 +111,7 @@ class PictureFolder:
         for path in list(self.root.glob("*/*")):
             if path.suffix != _SUFFIX or path.stem not in named:
                 path.unlink()
+                self._file_bytes = self._folder_bytes = None
                 num_removed += 1
         return num_removed
 
@@ -95,6 +120,15 @@ class PictureFolder:
 
     def num_bytes(self) -> int:
         return sum(path.stat().st_size for path in self.root.glob("*/*"))
+
+
+def bytes_on_disk(path: Path) -> int:
+    """The larger of a file's size and the blocks it occupies; 0 when it is not there."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0
+    return max(found.st_size, found.st_blocks * 512)
 
 
 def _write_synced(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
+    faded, revision                         what demotion made coarser (see `demotion`)
 
 `PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
 is. Numbers are never used twice, so a cache cannot mistake one row for another. A migration is never
@@ -168,6 +169,29 @@ CREATE TABLE sentence (
 ) STRICT, WITHOUT ROWID;
 """
 
+_LEVELS = """
+ALTER TABLE event ADD COLUMN level INTEGER NOT NULL DEFAULT 0;     -- see demotion
+ALTER TABLE event ADD COLUMN surprise REAL NOT NULL DEFAULT 0;     -- the highest of its moments
+UPDATE event SET surprise = coalesce((SELECT max(o.surprise) FROM observation o WHERE o.stream = event.stream
+    AND o.modality = 0 AND o.start_ns >= event.start_ns AND o.start_ns < event.end_ns), 0) WHERE NOT open;
+CREATE TABLE faded (                       -- stretches of which coarser forms are kept: all of it counts as known
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (stream, start_ns)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE revision (                    -- the latest demotions, so that caches re-read no more than these
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL
+) STRICT;
+CREATE INDEX observation_picture_name ON observation (picture) WHERE picture IS NOT NULL;
+CREATE INDEX track_picture_name ON track (picture) WHERE picture IS NOT NULL;
+CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
+CREATE INDEX track_end ON track (stream, end_ns);
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -190,7 +214,11 @@ def _add_sentences(connection: sqlite3.Connection) -> None:
     _run(connection, _SENTENCES)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences)
+def _add_levels(connection: sqlite3.Connection) -> None:
+    _run(connection, _LEVELS)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

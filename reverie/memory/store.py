@@ -35,6 +35,7 @@ from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 DATABASE = "memory.sqlite"
 LOCK = "memory.lock"
 _MAGIC = b"SQLite format 3\0"
+_RECLAIM_PAGES = 64  # freed in one step at least
 _SPARE_BYTES = 1 << 20  # an I/O error on a disk with less than this free is taken for a full disk
 
 
@@ -131,7 +132,18 @@ class Store:
     def reclaim(self) -> bool:
         """Give deleted space back to the disk and empty the log. False when a reader held the log."""
         with self.errors():
-            self.writer.executescript("PRAGMA incremental_vacuum")  # `execute` would free one page only
+            while True:
+                (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
+                # In steps: what moves goes through the log, which must stay small beside the database.
+                self.writer.executescript(f"PRAGMA incremental_vacuum({max(_RECLAIM_PAGES, pages // 256)})")
+                if not self.checkpoint():
+                    return False
+                if not self.writer.execute("PRAGMA freelist_count").fetchone()[0]:
+                    return True
+
+    def checkpoint(self) -> bool:
+        """Fold the log into the database and empty it. False when a reader held it for the whole busy timeout."""
+        with self.errors():
             busy, _, _ = self.writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             return not busy
 

@@ -85,6 +85,13 @@ class GrowingArray:
             self._room[self._num_rows : needed] = values
         self._num_rows = needed
 
+    def assign(self, values: ndarray) -> None:
+        """Hold these rows instead; spare room beyond twice of what they need is given back."""
+        if len(values) * 4 < len(self._room):
+            self._room = np.empty((max(64, 2 * len(values)), *self._shape), dtype=self._room.dtype)
+        self._num_rows = 0
+        self.extend(values)
+
     @property
     def rows(self) -> ndarray[Any, Any]:
         return self._room[: self._num_rows]

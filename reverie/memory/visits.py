@@ -70,6 +70,9 @@ def extend(db: sqlite3.Connection, stream: int, until_ns: int, gap_ns: int) -> N
         (stream, row[0], gap_ns),
     ).fetchone()
     end_ns = until_ns if lost_ns is None else min(until_ns, lost_ns)
+    faded = "SELECT 1 FROM faded WHERE stream = ? AND start_ns < ? AND end_ns > ?"
+    if db.execute(faded, (stream, end_ns, row[0])).fetchone():
+        return  # later boxes were there and have been demoted: these did not stay
     db.executemany(
         "UPDATE track SET end_ns = ?1 WHERE stream = ?2 AND track = ?3 AND end_ns < ?1",
         [(end_ns, stream, int(track)) for track in box_rows(row[1])["track"]],

@@ -19,7 +19,7 @@ from tests.memory.tracing import Call
 
 BLOCK_BYTES, SECTOR_BYTES = 4096, 512
 _UNKEPT = "-shm"  # SQLite's index of the log: in shared memory, made anew by whoever opens first
-_UNEXPECTED = {"writev", "pwritev", "linkat", "link", "truncate", "rmdir", "fallocate"}
+_UNEXPECTED = {"writev", "pwritev", "linkat", "link", "truncate", "fallocate"}
 
 
 @dataclass(eq=False)
@@ -73,7 +73,7 @@ class Recording:
             self._open(call.path(1), call.arguments[2])
         elif call.name in ("mkdir", "mkdirat"):
             self._make(call.path(call.name == "mkdirat"), Node(names={}))
-        elif call.name in ("unlink", "unlinkat"):
+        elif call.name in ("unlink", "unlinkat", "rmdir"):
             self._leave(call.path(call.name == "unlinkat"))
         elif call.name in ("rename", "renameat", "renameat2"):
             at = call.name != "rename"

@@ -1,0 +1,90 @@
+"""The byte budget of a memory: what its directory takes, and how full that is.
+
+The promise is about the disk: for every file and folder the larger of its size and its blocks. SQLite's log
+grows by every page that a transaction changes and is folded into the database afterwards, so a share of the
+budget is set aside for it; what is stored has the rest:
+
+    max_bytes = log_bytes (the log's share) + database, pictures and folders
+
+A batch that would need more log than half of that share is written in parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from reverie.memory.pictures import bytes_on_disk
+from reverie.memory.store import DATABASE, Store
+from reverie.types import Item, Observation
+
+HIGH, LOW = 0.97, 0.92  # of the budget: demotion starts above the one and ends below the other
+_STEP_BYTES = 16 << 20  # but no more than this at a time, or a write would wait too long
+_BLOCK_BYTES = 4096
+_ROW_BYTES = 320  # an observation with its entries in three indexes
+
+
+class Budget:
+    """Measures one open store. All numbers are bytes."""
+
+    def __init__(self, store: Store, max_bytes: int) -> None:
+        self._store, self.max_bytes = store, max_bytes
+        self.part_bytes = min(max(max_bytes // 64, 16 << 10), 1 << 20)  # of rows in one transaction
+        self.log_bytes = 80 * _BLOCK_BYTES + 4 * self.part_bytes
+
+    @property
+    def high_bytes(self) -> int:
+        return int(HIGH * self.max_bytes)
+
+    @property
+    def low_bytes(self) -> int:
+        return max(int(LOW * self.max_bytes), self.high_bytes - _STEP_BYTES)
+
+    @property
+    def log_size(self) -> int:
+        return bytes_on_disk(self._store.path.with_name(DATABASE + "-wal"))
+
+    def used(self) -> int:
+        """What the directory takes now, or will when the log is folded in."""
+        file_bytes = max(bytes_on_disk(self._store.path), self._store.num_database_bytes())
+        return file_bytes + self.log_size + self._beside()
+
+    def filled(self) -> int:
+        """What is occupied once free pages are given back, the log's share included."""
+        (free,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
+        (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
+        return self._store.num_database_bytes() - int(free * page_bytes) + self.log_bytes + self._beside()
+
+    def _beside(self) -> int:
+        root = self._store.root
+        pictures = self._store.pictures
+        counted = {DATABASE, DATABASE + "-wal", pictures.root.name}
+        others = sum(bytes_on_disk(path) for path in root.iterdir() if path.name not in counted)
+        return bytes_on_disk(root) + others + pictures.allocated_bytes()
+
+    def parts(self, items: Iterable[Item]) -> Iterator[tuple[list[Item], int]]:
+        """The items in order, in parts that one transaction can take, each with the bytes that it needs."""
+        part: list[Item] = []
+        row_bytes = picture_bytes = 0
+        for item in items:
+            rows, picture = _needed(item)
+            if part and row_bytes + rows > self.part_bytes:
+                yield part, row_bytes + picture_bytes
+                part, row_bytes, picture_bytes = [], 0, 0
+            part.append(item)
+            row_bytes, picture_bytes = row_bytes + rows, picture_bytes + picture
+        if part:
+            yield part, row_bytes + picture_bytes
+
+
+def _needed(item: Item) -> tuple[int, int]:
+    """Bytes of the rows and of the picture of an item, at most: text counts for its index and vector, too."""
+    if not isinstance(item, Observation):
+        return _ROW_BYTES, 0
+    num_bytes = _ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
+    num_bytes += sum(len(word.text) + 40 for word in item.words)
+    num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
+    num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
+    if item.thumbnail is None:
+        return num_bytes, 0
+    blocks = -(-len(item.thumbnail) // _BLOCK_BYTES) + 1  # and its folder's
+    return num_bytes, blocks * _BLOCK_BYTES

@@ -1,0 +1,49 @@
+"""An extractive summary: which sentences of a stretch are kept, word for word, when the others go.
+
+A sentence is worth the mean of its centrality (cosine to the mean vector of all, as in centroid-based
+summarisation, Radev et al. 2004) and of its information (mean inverse frequency of its terms among the
+sentences, as a share of the highest possible), so that a word said once in an hour outlives small talk.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from math import log
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.memory.lexical import terms_of
+
+
+def central_sentences(
+    texts: Sequence[str], vectors: Sequence[Float32[ndarray, "d"] | None], max_bytes: int
+) -> list[int]:
+    """Numbers of the sentences to keep, in order: the best that fit in `max_bytes` of UTF-8, equal ones once."""
+    terms = [terms_of(text) for text in texts]
+    frequency = Counter(term for own in terms for term in own)
+    most = log(len(texts) + 1)
+    spaces = {vector.shape for vector in vectors if vector is not None}
+    means = {shape: sum(v for v in vectors if v is not None and v.shape == shape) for shape in spaces}
+
+    def worth(number: int) -> float:
+        vector, own = vectors[number], terms[number]
+        central = 0.0 if vector is None else _cosine(vector, np.asarray(means[vector.shape]))
+        informative = sum(log((len(texts) + 1) / frequency[term]) for term in own) / (len(own) or 1) / most
+        return 0.5 * central + 0.5 * informative
+
+    kept: dict[str, int] = {}
+    left = max_bytes
+    for number in sorted(range(len(texts)), key=lambda number: (-worth(number), number)):
+        size = len(texts[number].encode())
+        if texts[number] not in kept and size <= left:
+            kept[texts[number]] = number
+            left -= size
+    return sorted(kept.values())
+
+
+def _cosine(a: ndarray, b: ndarray) -> float:
+    norms = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float(a @ b) / norms if norms > 0 else 0.0

@@ -1,0 +1,196 @@
+"""The byte budget: kept at every moment, by making what was watched coarser and never by refusing it."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from reverie.clock import ManualClock
+from reverie.errors import MemoryFull
+from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.types import EndOfStream, Modality, Query, Watermark, ns
+from tests.memory.reading import assert_whole, rows_of
+from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
+
+TOLERANCE = 1.05
+LIMIT = 5 << 18  # the log's share and empty tables leave about half a megabyte of it
+
+
+def bytes_of(root: Path) -> int:
+    """What the directory takes: for each file and folder the larger of size and blocks."""
+    total = 0
+    for path in (root, *root.rglob("*")):
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            continue
+        total += max(found.st_size, found.st_blocks * 512)
+    return total
+
+
+class Watcher(threading.Thread):
+    """Measures a directory over and over while it is written."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(daemon=True)
+        self._root, self._done, self.most = root, threading.Event(), 0
+
+    def run(self) -> None:
+        while not self._done.wait(0.002):
+            try:
+                self.most = max(self.most, bytes_of(self._root))
+            except FileNotFoundError:
+                continue  # a folder went while it was listed
+
+    def stop(self) -> int:
+        self._done.set()
+        self.join()
+        return self.most
+
+
+def open_memory(path, max_bytes, *, mode="w", busy_s=5.0, short_term_s=600.0):
+    config = MemoryConfig(
+        max_bytes=max_bytes, short_term_s=short_term_s, store=StoreConfig(busy_timeout_s=busy_s, durability="normal")
+    )
+    return Memory.open(path, text_encoder=BagOfWords(), mode=mode, config=config, clock=ManualClock())
+
+
+def hour(number, *, scenes=8, stream_id="tv"):
+    """An hour in which a scene follows another, with talk, boxes and pictures; seconds count through."""
+    rng = np.random.default_rng(number)
+    start, items = 3600.0 * number, []
+    for index in range(scenes):
+        for at in np.arange(0, 60, 2.0):
+            at_s = start + index * 60 + at
+            picture = int(rng.integers(1 << 30)) if at % 20 == 0 else None
+            name, cut = f"scene {number} {index}", bool(at == 0)
+            items.append(seen(name, at_s, noise=0.3, picture=picture, cut=cut, stream_id=stream_id))
+            items.append(things(at_s, {number * 100 + index: "person"}, stream_id=stream_id))
+        words = " ".join(rng.choice(["river", "lantern", "copper", "garden", "winter"], size=6))
+        items.append(said(f"{words} number{number}x{index}", start + index * 60 + 5, start + index * 60 + 9, stream_id))
+    return [*in_order(items), Watermark(stream_id=stream_id, pts_ns=ns(start + scenes * 60))]
+
+
+@pytest.mark.parametrize(
+    ("limit", "hours"), [(LIMIT, 10), pytest.param(2 << 20, 24, marks=pytest.mark.slow)], ids=["small", "larger"]
+)
+def test_the_budget_is_kept_at_every_moment(tmp_path, limit, hours):
+    watcher = Watcher(tmp_path)
+    with open_memory(tmp_path, limit) as memory:
+        watcher.start()
+        received = 0
+        for number in range(hours):
+            items = hour(number)
+            for start in range(0, len(items), 40):
+                received += memory.write(items[start : start + 40]).committed
+                assert bytes_of(tmp_path) <= TOLERANCE * limit
+            memory.search(Query(text="lantern", k=5))
+        assert received == hours * 488  # nothing was refused
+        assert {event.level for event in memory.timeline()} >= {0, 3}
+    assert watcher.stop() <= TOLERANCE * limit
+    assert_whole(tmp_path)
+
+
+@pytest.mark.slow
+def test_events_still_tile_what_was_watched_and_sending_it_again_brings_nothing_back(tmp_path):
+    with open_memory(tmp_path, LIMIT) as memory:
+        sent = [item for number in range(8) for item in hour(number)]
+        for start in range(0, len(sent), 60):
+            memory.write(sent[start : start + 60])
+        before = rows_of(tmp_path)
+        assert max(event.level for event in memory.timeline()) == 3
+        covered = [event.span for event in memory.timeline()]
+        for number in range(8):
+            assert any(part.overlaps(span(3600 * number + 100, 3600 * number + 101)) for part in covered)
+        assert memory.write(sent[:976]).committed == 0
+        assert rows_of(tmp_path) == before
+
+
+@pytest.mark.slow
+def test_equal_calls_leave_equal_memories(tmp_path):
+    for name in ("one", "other"):
+        with open_memory(tmp_path / name, LIMIT) as memory:
+            for number in range(6):
+                memory.write(hour(number))
+    assert rows_of(tmp_path / "one") == rows_of(tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_an_old_needle_is_found_at_every_level(tmp_path):
+    found = set()
+    with open_memory(tmp_path, LIMIT) as memory:
+        memory.write([said("the xylophone stands in the attic", 1.0, 3.0), seen("quetzal", 4.0, picture=1)])
+        for number in range(12):
+            memory.write(hour(number + 1))
+            said_hits = [hit for hit in memory.search(Query(text="xylophone", k=3)) if hit.lexical > 0]
+            seen_hits = [hit for hit in memory.search(Query(text="quetzal", k=3)) if hit.dense > 0.9]
+            assert [hit.span for hit in said_hits] == [span(1, 3)]
+            assert any(hit.span.overlaps(span(4, 5)) for hit in seen_hits)
+            found.add(memory.timeline(span(1, 3))[0].level)
+    assert found >= {0, 3}
+
+
+@pytest.mark.slow
+def test_the_cache_of_a_reader_equals_one_that_is_read_anew(tmp_path):
+    with open_memory(tmp_path, LIMIT) as memory, open_memory(tmp_path, LIMIT, mode="r") as reader:
+        for number in range(7):
+            memory.write(hour(number))
+            with open_memory(tmp_path, LIMIT, mode="r") as fresh:
+                for text in ("lantern", "person", f"scene {number} 3"):
+                    query = Query(text=text, k=20, neighbours=1)
+                    assert reader.search(query) == fresh.search(query)
+                assert reader.labels() == fresh.labels()
+                assert reader.observations() == fresh.observations()
+
+
+@pytest.mark.slow
+def test_a_reader_that_holds_the_log_pauses_writing_and_the_promise_stands(tmp_path):
+    limit = LIMIT
+    with open_memory(tmp_path, limit, busy_s=0.02) as memory, open_memory(tmp_path, limit, mode="r") as reader:
+        memory.write(hour(0))
+        reader._store.reader.execute("BEGIN")
+        assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone()[0] > 0
+        refused = None
+        for number in range(1, 9):
+            try:
+                memory.write(hour(number))
+            except MemoryFull as error:
+                refused = error
+            assert bytes_of(tmp_path) <= TOLERANCE * limit
+        assert refused is not None
+        assert "a reader has held the log" in str(refused)
+        assert refused.retryable
+        reader._store.reader.execute("COMMIT")
+        for number in range(1, 9):
+            memory.write(hour(number))
+        assert bytes_of(tmp_path) <= TOLERANCE * limit
+    assert_whole(tmp_path)
+
+
+def test_what_is_forgotten_of_a_demoted_stretch_is_gone(tmp_path):
+    with open_memory(tmp_path, LIMIT) as memory:
+        memory.write([said("my xylophonewidow is 4711", 1.0, 3.0), seen("quetzal", 4.0, picture=1)])
+        for number in range(1, 6):
+            memory.write(hour(number))
+        assert memory.timeline(span(1, 3))[0].level > 0
+        memory.forget(span=span(0, 10))
+        assert memory.search(Query(text="xylophonewidow", k=3, modalities=(Modality.SPEECH,), span=span(0, 10))) == []
+    assert_whole(tmp_path)
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"xylophonewidow" not in path.read_bytes()
+
+
+@pytest.mark.slow
+def test_many_short_streams_fit_too(tmp_path):
+    limit = LIMIT
+    with open_memory(tmp_path, limit) as memory:
+        for number in range(25):
+            memory.write(make_stream(number, stream_id=f"clip {number}", duration_s=120))
+            assert bytes_of(tmp_path) <= TOLERANCE * limit
+        assert len(memory.streams()) == 25
+        assert all(memory.timeline(stream_ids=(f"clip {number}",)) for number in range(25))
+        memory.write([EndOfStream(stream_id="clip 0", pts_ns=ns(120))])
+    assert_whole(tmp_path)
