@@ -332,6 +332,27 @@ class Answer:
     searched: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """What held of a subject for a time, as it was said or written: (subject, predicate, object) with evidence.
+
+    Bi-temporal: it is valid from `valid_from_ns` to `valid_to_ns` (None: still), and memory has known it since
+    `learned_at_ns`. All three are Unix time in nanoseconds: the wall clock of a stream's media time zero (of its first
+    write, where no source told it) plus media time. What ended it is the fact `superseded_by`, if any. `evidence`
+    quotes every passage that says it, in time order; a passage may have been made coarser since, its quote stays.
+    """
+
+    fact_id: int
+    subject: str
+    predicate: str
+    object: str
+    valid_from_ns: int
+    valid_to_ns: int | None
+    learned_at_ns: int
+    superseded_by: int | None
+    evidence: tuple[Citation, ...]
+
+
 # --- what siblings share ------------------------------------------------------------------------
 
 

@@ -82,7 +82,7 @@ def _needed(item: Item) -> tuple[int, int]:
         return _ROW_BYTES, 0
     num_bytes = _ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
     num_bytes += sum(len(word.text) + 40 for word in item.words)
-    num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
+    num_bytes += 5 * len(item.text.encode()) + (600 if item.text else 0)  # with what it states, quoted
     num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
     if item.thumbnail is None:
         return num_bytes, 0

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reverie.memory.facts import key_of
 from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.text_check import rebuild_texts, wrong_texts
@@ -21,6 +22,10 @@ from reverie.types import Modality
 
 Problem = tuple[str, str]  # what it is about, and what is wrong with it
 _OBJECTS = MODALITY_CODES[Modality.OBJECTS]
+_VECTORS = (
+    ("vector", "observation"), ("sentence", "observation"), ("label_vector", "label"), ("template", "entity"),
+    ("note", "id"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +45,7 @@ def broken_references(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
     """Codes of another width than their encoder's, and vectors that are not finite or not of unit length."""
-    for table, key in (("vector", "observation"), ("sentence", "observation"), ("label_vector", "label")):
+    for table, key in _VECTORS:
         rows = db.execute(
             f"SELECT v.{key}, e.name, e.width, v.scale, v.code FROM {table} v JOIN encoder e ON e.id = v.encoder"
         )
@@ -161,6 +166,19 @@ def _are_words(packed: str) -> bool:
         return False
 
 
+def wrong_facts(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Facts that cannot be looked up, of no known sense, or whose quote does not hold their object."""
+    for row, modality, start, end, subject, thing, key, quote in db.execute(
+        "SELECT id, modality, start_ns, end_ns, subject, object, key, quote FROM fact"
+    ):
+        if key != key_of(subject):
+            yield f"fact {row}", f"is looked up as {key!r}, and is about {subject!r}"
+        if modality not in MODALITIES or end < start:
+            yield f"fact {row}", "has a sense or a span that cannot be"
+        if thing not in quote.replace("’", "'"):
+            yield f"fact {row}", "says what its quote does not"
+
+
 CHECKS: tuple[Check, ...] = (
     Check(name="references", find=broken_references),
     Check(name="texts", find=wrong_texts, mend=rebuild_texts),
@@ -168,4 +186,5 @@ CHECKS: tuple[Check, ...] = (
     Check(name="events", find=wrong_events),
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
+    Check(name="facts", find=wrong_facts),
 )

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reverie.memory import lexical
+from reverie.memory import facts, lexical
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
@@ -76,6 +76,7 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
     for table in ("gap", "faded", "revision"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
+    facts.erase_stream(db, stream)
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
 
@@ -94,6 +95,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    facts.erase_span(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -138,6 +140,7 @@ def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
         text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
         if text and modality in _TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
+            facts.erase_of(db, row)
         db.execute("DELETE FROM vector WHERE observation = ?", (row,))
         db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
         db.execute("DELETE FROM observation WHERE id = ?", (row,))

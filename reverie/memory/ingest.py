@@ -16,9 +16,10 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.clock import Clock
-from reverie.memory import lexical, sentences
+from reverie.memory import facts, lexical, sentences
 from reverie.memory.demotion import has_faded
 from reverie.memory.events import summarise
+from reverie.memory.fact_patterns import statements
 from reverie.memory.names import Names
 from reverie.memory.pictures import PictureFolder, is_jpeg
 from reverie.memory.priming import prime, salient_things
@@ -42,6 +43,8 @@ from reverie.types import (
     Watermark,
     ns,
 )
+
+_TELLING = (Modality.SPEECH, Modality.WRITING)
 
 
 @dataclass(slots=True)
@@ -68,9 +71,10 @@ class Ingest:
         clock: Clock,
         config: SegmentationConfig,
         max_picture_bytes: int,
+        extract_facts: bool = True,
     ) -> None:
         self._db, self._names, self._text_encoder, self._clock = connection, names, text_encoder, clock
-        self._config, self._max_picture_bytes = config, max_picture_bytes
+        self._config, self._max_picture_bytes, self._extract_facts = config, max_picture_bytes, extract_facts
         self._streams: dict[str, _Stream] = {}
 
     def reset(self) -> None:
@@ -243,6 +247,8 @@ class Ingest:
                 )
         if is_text:
             lexical.add(self._db, "observation_text", row, item.text)
+            if self._extract_facts and item.modality in _TELLING and (told := statements(item.text)):
+                facts.add(self._db, stream.row, item.modality, item.span, told, self._clock.wall_ns())
         self._widen(stream, item.span, late)
         tally.counts["committed"] += 1
         tally.counts["late"] += late

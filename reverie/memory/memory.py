@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reverie.clock import Clock, SystemClock
 from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import export as exports
+from reverie.memory import facts as fact_rows
 from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
@@ -39,7 +40,20 @@ from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import Store, StoreConfig
 from reverie.memory.verify import VerifyReport, verify
 from reverie.memory.verify import repair as mend
-from reverie.types import Event, Hit, Item, Modality, Observation, Query, StreamRecord, TextEncoder, TimeSpan, Track, ns
+from reverie.types import (
+    Event,
+    Fact,
+    Hit,
+    Item,
+    Modality,
+    Observation,
+    Query,
+    StreamRecord,
+    TextEncoder,
+    TimeSpan,
+    Track,
+    ns,
+)
 
 
 class MemoryConfig(BaseModel):
@@ -57,6 +71,9 @@ class MemoryConfig(BaseModel):
     )
     short_term_s: float = Field(
         600.0, ge=0, description="The newest part of a stream, made coarser only when all else is not enough."
+    )
+    extract_facts: bool = Field(
+        True, description="Whether plain statements in what is said and written become facts (see `Memory.facts`)."
     )
     max_picture_bytes: int = Field(256 * 1024, ge=0, description="A larger thumbnail is not kept as a key frame.")
 
@@ -85,8 +102,9 @@ class Memory:
         if store.mode == "w":
             names = Names(store.writer, text_encoder.encoder_id)
             self._ingest = Ingest(
-                store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
-            )
+                store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes,
+                config.extract_facts,
+            )  # fmt: skip
             if config.max_bytes is not None:
                 budget = Budget(store, config.max_bytes)
                 self._consolidation = Consolidation(store, budget, ns(config.short_term_s))
@@ -260,6 +278,27 @@ class Memory:
         """Visits of things, by exact name (None: any), that overlap the span, in time order."""
         with self._reading():
             return self._browse.tracks(name, stream_ids, span)
+
+    def facts(
+        self,
+        subject: str | None = None,
+        predicate: str | None = None,
+        *,
+        at_ns: int | None = None,
+        known_at_ns: int | None = None,
+        history: bool = False,
+    ) -> list[Fact]:
+        """What was said to be so, and is valid: facts in the order in which they became valid.
+
+        Args:
+            subject: whose facts; "the front door" and "front door" are one.
+            predicate: which, such as "location" or "code" (see `fact_patterns`).
+            at_ns: those that were valid at this Unix time; without it, those that still are.
+            known_at_ns: as memory knew it then, leaving out what it learned later (Unix time).
+            history: also those that were superseded.
+        """
+        with self._reading():
+            return fact_rows.read(self._store.reader, subject, predicate, at_ns, known_at_ns, history)
 
     def labels(self) -> list[LabelCount]:
         """Every name that was seen or heard, commonest first."""

@@ -11,6 +11,10 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
+    entity ─┬─ alias                        what was taught by name
+            └─ template                     how it looks and sounds
+    consent                                 to templates of faces and voices
+    fact, note ── note_link                 what was said to be so, and conclusions
     faded, revision                         what demotion made coarser (see `demotion`)
 
 `PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
@@ -192,6 +196,75 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_SEMANTIC = """
+CREATE TABLE fact (                        -- one statement each; what is valid when is computed: see facts
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,             -- of the evidence
+    end_ns INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    predicate TEXT NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,                     -- the subject as it is looked up
+    quote TEXT NOT NULL,                   -- the sentence of the evidence
+    learned_ns INTEGER NOT NULL            -- wall clock
+) STRICT;
+CREATE INDEX fact_key ON fact (key, predicate);
+CREATE INDEX fact_time ON fact (stream, start_ns);
+
+CREATE TABLE entity (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    key TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,                    -- thing, face, voice
+    taught_ns INTEGER NOT NULL             -- wall clock
+) STRICT;
+CREATE TABLE alias (
+    key TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    entity INTEGER NOT NULL REFERENCES entity
+) STRICT, WITHOUT ROWID;
+CREATE TABLE template (                    -- a look or a sound of an entity
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    entity INTEGER NOT NULL REFERENCES entity,
+    sense TEXT NOT NULL,                   -- look, sound
+    stream INTEGER REFERENCES stream,      -- where it was shown; NULL: a file of the user's
+    start_ns INTEGER,
+    end_ns INTEGER,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL
+) STRICT;
+CREATE INDEX template_entity ON template (entity);
+CREATE TABLE consent (                     -- to templates of faces or of voices
+    kind TEXT PRIMARY KEY,
+    allowed_ns INTEGER NOT NULL,           -- wall clock
+    given_by TEXT NOT NULL,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE note (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,             -- what it is about
+    end_ns INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    keywords TEXT NOT NULL,                -- JSON
+    made_ns INTEGER NOT NULL,              -- wall clock
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL
+) STRICT;
+CREATE TABLE note_link (                   -- both ways: a < b
+    a INTEGER NOT NULL REFERENCES note,
+    b INTEGER NOT NULL REFERENCES note,
+    cosine REAL NOT NULL,
+    PRIMARY KEY (a, b)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX note_link_back ON note_link (b);
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -218,7 +291,11 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels)
+def _add_semantic(connection: sqlite3.Connection) -> None:
+    _run(connection, _SEMANTIC)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_semantic)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -6,17 +6,35 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-TABLES = ("stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap")
+TABLES = (
+    "stream",
+    "observation",
+    "encoder",
+    "vector",
+    "sentence",
+    "label",
+    "label_vector",
+    "event",
+    "track",
+    "gap",
+    "fact",
+    "entity",
+    "alias",
+    "template",
+    "note",
+    "note_link",
+)
+WALL_TIMES = ("started_ns", "learned_ns", "taught_ns", "made_ns")
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:
-    """Every row of every table; only the wall time of the first write is left out."""
+    """Every row of every table; only wall times of writing are left out."""
     connection = sqlite3.connect(directory / "memory.sqlite")
     try:
         connection.row_factory = sqlite3.Row
         return {
             table: [
-                {name: row[name] for name in row.keys() if name != "started_ns"}  # noqa: SIM118  # a Row iterates values
+                {name: row[name] for name in row.keys() if name not in WALL_TIMES}  # noqa: SIM118  # a Row iterates values
                 for row in connection.execute(f"SELECT * FROM {table}")
             ]
             for table in TABLES
