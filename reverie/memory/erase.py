@@ -15,8 +15,9 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reverie.memory import facts, lexical
+from reverie.memory import entities, facts, lexical, notes
 from reverie.memory.events import summarise
+from reverie.memory.names import drop_unused_encoders
 from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
 from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
@@ -52,6 +53,8 @@ def erase(
             _erase_stream(db, stream, erased)
         else:
             _erase_span(db, stream, span, gap_ns, erased)
+    if everything and span is None:
+        entities.erase_all(db)
     _erase_names(db, erased)
     lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
@@ -77,6 +80,8 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     for table in ("gap", "faded", "revision"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     facts.erase_stream(db, stream)
+    entities.erase_shown(db, stream, None)
+    notes.erase(db, stream, None)
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
 
@@ -96,6 +101,8 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
     facts.erase_span(db, stream, span)
+    entities.erase_shown(db, stream, span)
+    notes.erase(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -137,7 +144,11 @@ def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int
 def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
     count = 0
     for row in ids:
-        text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
+        text, modality, stream, start_ns, end_ns = db.execute(
+            "SELECT text, modality, stream, start_ns, end_ns FROM observation WHERE id = ?", (row,)
+        ).fetchone()
+        if modality == _LASTING[0]:  # a picture that stood into the span may have been shown as somebody's look
+            entities.erase_shown(db, stream, TimeSpan(start_ns=start_ns, end_ns=max(end_ns, start_ns + 1)))
         if text and modality in _TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
             facts.erase_of(db, row)
@@ -209,6 +220,4 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             db.execute("DELETE FROM label_vector WHERE label = ?", (row,))
             db.execute("DELETE FROM label WHERE id = ?", (row,))
             erased.labels += 1
-    db.execute(
-        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector)"
-    )
+    drop_unused_encoders(db)

@@ -73,14 +73,14 @@ class Ingest:
         max_picture_bytes: int,
         extract_facts: bool = True,
     ) -> None:
-        self._db, self._names, self._text_encoder, self._clock = connection, names, text_encoder, clock
+        self._db, self.names, self._text_encoder, self._clock = connection, names, text_encoder, clock
         self._config, self._max_picture_bytes, self._extract_facts = config, max_picture_bytes, extract_facts
         self._streams: dict[str, _Stream] = {}
 
     def reset(self) -> None:
         """Forget what is kept in mind: after a write that was undone, or an erasure."""
         self._streams = {}
-        self._names.reload()
+        self.names.reload()
 
     def sift(self, items: Sequence[Item], tally: Tally) -> list[Item]:
         """Take out what cannot or need not be written: refused, repeated and forgotten observations, cuts.
@@ -117,14 +117,14 @@ class Ingest:
                 names = [(label.name, label.kind) for label in item.labels] + [
                     (box.name, "object") for box in item.boxes
                 ]
-                texts.update((name, None) for name, kind in names if not self._names.has_vector(name, kind))
+                texts.update((name, None) for name, kind in names if not self.names.has_vector(name, kind))
         if not texts:
             return {}
         return dict(zip(texts, self._text_encoder.encode(list(texts)), strict=True))
 
     def apply(self, items: Sequence[Item], vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
         """Write sifted items, in the transaction that is open."""
-        self._names.adopt(vectors)
+        self.names.adopt(vectors)
         for item in items:
             if isinstance(item, Observation):
                 self._observe(item, vectors, tally)
@@ -158,7 +158,7 @@ class Ingest:
         """Whether the vector has the width of its encoder's; `widths` learns those of new encoders."""
         if item.embedding is None:
             return True
-        width = self._names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
+        width = self.names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
         return width == len(item.embedding)
 
     # --- items --------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ class Ingest:
 
     def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
         stream = self._stream(item.stream_id)
-        packed = pack_boxes(item.boxes, self._names.id_of) if item.modality is Modality.OBJECTS else None
+        packed = pack_boxes(item.boxes, self.names.id_of) if item.modality is Modality.OBJECTS else None
         late = stream.segmenter.is_late(item.span.start_ns)
         is_text = bool(item.text) and item.modality in TEXT_MODALITIES
         embedding = vectors[item.text] if is_text and item.embedding is None else item.embedding
@@ -237,7 +237,7 @@ class Ingest:
             tally.pictures[picture] = item.thumbnail
         row = self._insert(stream, item, packed, late, surprise, picture)
         if code is not None:
-            encoder_row = self._names.encoder(encoder, len(code))
+            encoder_row = self.names.encoder(encoder, len(code))
             self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
             if is_text and item.embedding is None:
                 parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
@@ -263,7 +263,7 @@ class Ingest:
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
-                pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self._names.id_of), boxes, picture,
+                pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self.names.id_of), boxes, picture,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None

@@ -24,7 +24,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from reverie.clock import Clock, SystemClock
 from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import export as exports
-from reverie.memory import facts as fact_rows
 from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
@@ -37,12 +36,12 @@ from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryS
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
+from reverie.memory.semantic import Semantic
 from reverie.memory.store import Store, StoreConfig
 from reverie.memory.verify import VerifyReport, verify
 from reverie.memory.verify import repair as mend
 from reverie.types import (
     Event,
-    Fact,
     Hit,
     Item,
     Modality,
@@ -78,7 +77,7 @@ class MemoryConfig(BaseModel):
     max_picture_bytes: int = Field(256 * 1024, ge=0, description="A larger thumbnail is not kept as a key frame.")
 
 
-class Memory:
+class Memory(Semantic):
     """An open memory; made by `Memory.open`."""
 
     def __init__(
@@ -89,7 +88,8 @@ class Memory:
         clock: Clock,
         config: MemoryConfig,
     ) -> None:
-        self._store, self._config = store, config
+        self._store, self._config, self._clock, self._text_encoder = store, config, clock, text_encoder
+        self._note_dense_weight = config.search.text_dense_weight
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -278,27 +278,6 @@ class Memory:
         """Visits of things, by exact name (None: any), that overlap the span, in time order."""
         with self._reading():
             return self._browse.tracks(name, stream_ids, span)
-
-    def facts(
-        self,
-        subject: str | None = None,
-        predicate: str | None = None,
-        *,
-        at_ns: int | None = None,
-        known_at_ns: int | None = None,
-        history: bool = False,
-    ) -> list[Fact]:
-        """What was said to be so, and is valid: facts in the order in which they became valid.
-
-        Args:
-            subject: whose facts; "the front door" and "front door" are one.
-            predicate: which, such as "location" or "code" (see `fact_patterns`).
-            at_ns: those that were valid at this Unix time; without it, those that still are.
-            known_at_ns: as memory knew it then, leaving out what it learned later (Unix time).
-            history: also those that were superseded.
-        """
-        with self._reading():
-            return fact_rows.read(self._store.reader, subject, predicate, at_ns, known_at_ns, history)
 
     def labels(self) -> list[LabelCount]:
         """Every name that was seen or heard, commonest first."""

@@ -17,6 +17,13 @@ from reverie.memory.rows import LabelKey
 from reverie.memory.vectors import quantise
 
 
+def drop_unused_encoders(connection: sqlite3.Connection) -> None:
+    """Forget the names of spaces in which no vector is left."""
+    tables = ("vector", "label_vector", "template", "note")
+    used = " UNION ".join(f"SELECT encoder FROM {table}" for table in tables)
+    connection.execute(f"DELETE FROM encoder WHERE id NOT IN ({used})")
+
+
 class Names:
     """Writes labels and encoders as they turn up; one per writer."""
 

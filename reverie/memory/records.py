@@ -73,6 +73,37 @@ class ForgetReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Something that was taught: its names, and how many looks and sounds are known of it.
+
+    `kind` is thing, face or voice; `taught_ns` the Unix time of the first showing, in nanoseconds.
+    """
+
+    name: str
+    kind: str
+    aliases: tuple[str, ...]
+    num_looks: int
+    num_sounds: int
+    taught_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A conclusion about a span of a stream: derived, so nothing that was seen or heard.
+
+    `links` are the ids of its nearest notes, nearest first; `made_ns` is Unix time in nanoseconds.
+    """
+
+    note_id: int
+    stream_id: str
+    about: TimeSpan
+    text: str
+    keywords: tuple[str, ...]
+    links: tuple[int, ...]
+    made_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCount:
     """A name that was seen or heard: kind is class, colour, sound or object (counted in tracks)."""
 

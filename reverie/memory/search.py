@@ -6,6 +6,8 @@ Evidence, each in [0, 1]:
   between the cosine of unrelated pairs and that of good ones;
 - words: BM25 over texts, as a share of the most that the question could get. Texts that were said close together lend
   each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
+- looks and sounds (`entities`): a question that holds the name of something that was taught is compared with its
+  templates, too, and what is alike enough bears its name;
 - labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
   exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
   1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
@@ -28,14 +30,14 @@ import numpy as np
 from jaxtyping import Float32, Int64
 from numpy import ndarray
 
-from reverie.memory import lexical
+from reverie.memory import entities, lexical
 from reverie.memory.contiguity import lend, smooth
 from reverie.memory.index import Index, PassageTable
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passages import Passages
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
-from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan, ns
+from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan, ns
 
 Scores = Float32[ndarray, "n"]
 
@@ -52,6 +54,7 @@ class _Found:
     first: int = -1
     last: int = -1
     track: tuple[int, int] | None = None
+    entity: str = ""
 
 
 class Search:
@@ -83,9 +86,10 @@ class Search:
         known = self._db.execute("SELECT name, id FROM encoder").fetchall()
         by_row = {row: vectors[name] for name, row in known if name in vectors}
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
+        looks = entities.named_in(self._db, query.text)
         found = [
-            *self._texts(query, streams, matches, by_row),
-            *self._pictures(query, streams, labels, by_row),
+            *self._texts(query, streams, matches, by_row, looks),
+            *self._pictures(query, streams, labels, by_row, looks),
             *self._things(query, streams, labels),
         ]
         found.sort(key=lambda passage: (-passage.score, passage.kind, passage.peak))
@@ -115,6 +119,7 @@ class Search:
         streams: tuple[int, ...] | None,
         matches: Sequence[lexical.TermMatches],
         vectors: dict[int, Float32[ndarray, "d"]],
+        looks: Sequence[entities.Look],
     ) -> Iterator[_Found]:
         table, config = self.index.texts, self._config
         if not len(table):
@@ -122,6 +127,7 @@ class Search:
         dense = table.dense(vectors, config.sentence_share)
         around, bm25, coverage = self._in_context(table, dense, matches)
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
+        score, dense, whose = self._alike(table, looks, score, dense)
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         taken: set[int] = set()
         num_found = 0
@@ -136,6 +142,7 @@ class Search:
                 yield _Found(
                     score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
                     kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
+                    entity=looks[whose[row]].name if whose[row] >= 0 else "",
                 )  # fmt: skip
 
     def _in_context(
@@ -185,6 +192,7 @@ class Search:
         streams: tuple[int, ...] | None,
         labels: LabelEvidence,
         vectors: dict[int, Float32[ndarray, "d"]],
+        looks: Sequence[entities.Look],
     ) -> Iterator[_Found]:
         table, config = self.index.pictures, self._config
         if not len(table) or (query.modalities and Modality.VISION not in query.modalities):
@@ -195,6 +203,7 @@ class Search:
             config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)
             + config.picture_label_weight * named
         )
+        score, dense, whose = self._alike(table, looks, score, dense)
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
         score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
@@ -209,7 +218,17 @@ class Search:
                 yield _Found(
                     score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
                     kind=Modality.VISION, peak=row, first=first, last=last,
+                    entity=looks[whose[row]].name if whose[row] >= 0 else "",
                 )  # fmt: skip
+
+    def _alike(
+        self, table: PassageTable, looks: Sequence[entities.Look], score: Scores, dense: Scores
+    ) -> tuple[Scores, Scores, Int64[ndarray, "n"]]:
+        """Scores and cosines with the looks asked for, and which of these a row owes its score to (-1: none)."""
+        best, whose = entities.likeness(table, looks)
+        alike = _ramp(best, self._config.look_cosine_range)
+        owed = alike > score
+        return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, whose, -1)
 
     def _run(self, table: PassageTable, score: Scores, taken: ndarray, row: int) -> tuple[int, int]:
         """The places in `order` of the free pictures around a peak, in its event, above a share of it."""
@@ -282,7 +301,8 @@ class Search:
         if hit is None:  # forgotten since the index was read
             return None
         score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
-        return replace(hit, score=score, dense=found.dense, lexical=lexical_share)
+        labels = (Label(name=found.entity, score=score), *hit.labels) if found.entity else hit.labels
+        return replace(hit, score=score, dense=found.dense, lexical=lexical_share, labels=labels)
 
     def _neighbours(self, found: Sequence[_Found], query: Query, streams: tuple[int, ...] | None) -> list[Hit]:
         """Passages beside the best ones, nearest first: of the same sense, or the events beside a run of pictures."""

@@ -21,10 +21,11 @@ TABLES = (
     "entity",
     "alias",
     "template",
+    "consent",
     "note",
     "note_link",
 )
-WALL_TIMES = ("started_ns", "learned_ns", "taught_ns", "made_ns")
+WALL_TIMES = ("started_ns", "learned_ns", "taught_ns", "made_ns", "allowed_ns")
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:

@@ -1,0 +1,208 @@
+"""The semantic half of `Memory`: what was taught, what was said to be so, what was concluded.
+
+`Memory` inherits these methods; they go through its locks, its reader and its one writer like all others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.clock import Clock
+from reverie.errors import UsageError
+from reverie.memory import entities, facts, notes
+from reverie.memory.ingest import Ingest
+from reverie.memory.names import drop_unused_encoders
+from reverie.memory.records import Entity, Note
+from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.store import Store
+from reverie.memory.vectors import dequantise
+from reverie.types import Fact, Modality, TextEncoder, TimeSpan
+
+_MAX_SHOWN = 8  # pictures of one showing that are taken from memory
+
+
+class Semantic(ABC):
+    """Entities, facts and notes of an open memory."""
+
+    _store: Store
+    _clock: Clock
+    _text_encoder: TextEncoder
+    _note_dense_weight: float
+
+    @abstractmethod
+    def _reading(self) -> AbstractContextManager[None]: ...
+
+    @abstractmethod
+    def _writing(self) -> AbstractContextManager[Ingest]: ...
+
+    # --- entities -----------------------------------------------------------------------------
+
+    def teach(
+        self,
+        name: str,
+        *,
+        looks: Sequence[Float32[ndarray, "d"]] = (),
+        sounds: Sequence[Float32[ndarray, "d"]] = (),
+        encoder: str = "",
+        aliases: Sequence[str] = (),
+        stream_id: str | None = None,
+        span: TimeSpan | None = None,
+        kind: entities.Kind = "thing",
+    ) -> Entity:
+        """Bind a name to how something looks or sounds. One showing is enough; each further one adds to it.
+
+        Args:
+            name: what a question will call it. Teaching a known name again adds looks, sounds and aliases.
+            looks: (D,) float32 unit vectors of pictures, in the space named by `encoder`.
+            sounds: the same of sounds.
+            encoder: the `encoder` of the vectors, as in `Observation.encoder`.
+            aliases: other names of it.
+            stream_id: with `span`, where in this memory it was shown; what is learned there is forgotten with it.
+            span: without looks and sounds, the pictures that memory keeps of this span are the looks.
+            kind: "thing", or "face" or "voice" (see `allow_templates`).
+
+        Raises:
+            UsageError: it cannot be learned so, and why.
+        """
+        with self._writing() as ingest:
+            try:
+                with self._store.transaction() as db:
+                    showing = self._showing(db, stream_id, span)
+                    shown: list[entities.Template] = [("look", encoder, look) for look in looks]
+                    shown += [("sound", encoder, sound) for sound in sounds]
+                    if not shown and showing is not None:
+                        shown, span = _kept_looks(db, showing)
+                        showing = replace(showing, span=span)
+                    now_ns = self._clock.wall_ns()
+                    entities.teach(db, ingest.names, name, kind, aliases, shown, showing, now_ns)
+            except BaseException:
+                ingest.reset()
+                raise
+            return entities.read(self._store.writer, name)[0]
+
+    @staticmethod
+    def _showing(db: sqlite3.Connection, stream_id: str | None, span: TimeSpan | None) -> entities.Showing | None:
+        if (stream_id is None) != (span is None):
+            raise UsageError("a showing has a stream and a span: give both, or neither")
+        if stream_id is None or span is None:
+            return None
+        row = db.execute("SELECT id FROM stream WHERE name = ?", (stream_id,)).fetchone()
+        if row is None:
+            raise UsageError(f"no stream is called {stream_id!r}")
+        return entities.Showing(stream=row[0], span=span)
+
+    def entities(self, name: str | None = None) -> list[Entity]:
+        """What was taught, by name; with `name` (or an alias), that one alone."""
+        with self._reading():
+            return entities.read(self._store.reader, name)
+
+    def recognise(self, vector: Float32[ndarray, "d"], encoder: str) -> list[tuple[Entity, float]]:
+        """What something is, by its look or sound: entities with the cosine of their nearest template, best first."""
+        with self._reading():
+            return entities.recognise(self._store.reader, vector, encoder)
+
+    def allow_templates(self, kind: entities.Kind, *, by: str, reason: str) -> None:
+        """Put a consent to templates of faces or voices on record. Without one, teaching them is refused."""
+        with self._writing(), self._store.transaction() as db:
+            entities.allow(db, kind, by, reason, self._clock.wall_ns())
+
+    def revoke_templates(self, kind: entities.Kind) -> int:
+        """Take a consent back. What was learned under it is erased for good; return how many entities that were."""
+        with self._writing() as ingest:
+            with self._store.transaction(synced=True) as db:
+                gone = entities.revoke(db, kind)
+                drop_unused_encoders(db)
+            ingest.reset()
+            self._store.reclaim()
+            return gone
+
+    def consents(self) -> Mapping[str, tuple[int, str, str]]:
+        """By kind ("face", "voice"): the Unix time of the consent in nanoseconds, who gave it, and why."""
+        with self._reading():
+            return entities.consents(self._store.reader)
+
+    # --- facts --------------------------------------------------------------------------------
+
+    def facts(
+        self,
+        subject: str | None = None,
+        predicate: str | None = None,
+        *,
+        at_ns: int | None = None,
+        known_at_ns: int | None = None,
+        history: bool = False,
+    ) -> list[Fact]:
+        """What was said to be so, and is valid: facts in the order in which they became valid.
+
+        Args:
+            subject: whose facts; "the front door" and "front door" are one.
+            predicate: which, such as "location" or "code" (see `fact_patterns`).
+            at_ns: those that were valid at this Unix time; without it, those that still are.
+            known_at_ns: as memory knew it then, leaving out what it learned later (Unix time).
+            history: also those that were superseded.
+        """
+        with self._reading():
+            return facts.read(self._store.reader, subject, predicate, at_ns, known_at_ns, history)
+
+    # --- notes --------------------------------------------------------------------------------
+
+    def note(self, text: str, *, stream_id: str, about: TimeSpan) -> Note:
+        """Keep a conclusion about a span of a stream. It is searched by `notes` alone, and never cited as perceived.
+
+        Raises:
+            UsageError: no text, or no such stream.
+        """
+        if not text.strip():
+            raise UsageError("a note needs a text")
+        vector = self._text_encoder.encode([text.strip()])[0]
+        with self._writing() as ingest:
+            try:
+                with self._store.transaction() as db:
+                    showing = self._showing(db, stream_id, about)
+                    assert showing is not None
+                    encoder = ingest.names.encoder(self._text_encoder.encoder_id, len(vector))
+                    now_ns = self._clock.wall_ns()
+                    made = notes.add(db, showing.stream, about, text.strip(), vector, encoder, now_ns)
+            except BaseException:
+                ingest.reset()
+                raise
+            return notes.read(self._store.writer, [made])[0]
+
+    def notes(self, text: str = "", k: int = 10) -> list[Note]:
+        """The k notes that fit a text best; without one, all in the order in which they were made."""
+        with self._reading():
+            db = self._store.reader
+            row = db.execute("SELECT id FROM encoder WHERE name = ?", (self._text_encoder.encoder_id,)).fetchone()
+            if not text.strip() or row is None:
+                return notes.read(db)
+            vector = self._text_encoder.encode([text])[0]
+            return notes.search(db, text, vector, row[0], self._note_dense_weight, k)
+
+
+def _kept_looks(db: sqlite3.Connection, showing: entities.Showing) -> tuple[list[entities.Template], TimeSpan]:
+    """The vectors that memory keeps of the pictures in a span and of the one that stood there, and all they span."""
+    rows = db.execute(
+        "SELECT e.name, v.scale, v.code, o.start_ns FROM observation o JOIN vector v ON v.observation = o.id "
+        "JOIN encoder e ON e.id = v.encoder WHERE o.stream = ?1 AND o.modality = ?2 AND o.start_ns < ?3 "
+        "AND o.start_ns >= (SELECT coalesce(max(start_ns), ?4) FROM observation WHERE stream = ?1 AND modality = ?2 "
+        "AND start_ns <= ?4) ORDER BY o.start_ns DESC LIMIT ?5",
+        (
+            showing.stream, MODALITY_CODES[Modality.VISION], max(showing.span.end_ns, showing.span.start_ns + 1),
+            showing.span.start_ns, _MAX_SHOWN,
+        ),
+    ).fetchall()  # fmt: skip
+    if not rows:
+        raise UsageError("memory keeps no picture of that time: name another time, or give a picture")
+    looks: list[entities.Template] = [
+        ("look", name, dequantise(np.frombuffer(code, np.int8), scale)) for name, scale, code, _ in rows
+    ]
+    first_ns = min(start_ns for *_, start_ns in rows)
+    return looks, showing.span.union(TimeSpan(start_ns=first_ns, end_ns=first_ns))
