@@ -1,6 +1,7 @@
 """The reasoner: a question in, an answer with time-stamped evidence out.
 
     question -> kind, cues, time, senses (question.py)
+             -> answered by a fact, if one is known (fact_answers.py)
              -> declined by name if it needs a sense that the profile lacks (senses.py)
              -> evidence with calibrated probabilities (evidence.py)
              -> a draft: found, listed or computed (locating.py, recounting.py, computing.py)
@@ -20,6 +21,7 @@ from reverie.errors import UsageError
 from reverie.reasoning.calibration import Example
 from reverie.reasoning.computing import answer_duration, answer_how_many, answer_order
 from reverie.reasoning.evidence import Candidate, Locator, Scope
+from reverie.reasoning.fact_answers import answer_from_facts
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
 from reverie.reasoning.locating import answer_calendar, answer_found, answer_from_quotes, quoted
@@ -124,6 +126,8 @@ class Reasoner:
         question = inquiry.question
         if not inquiry.streams:
             return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
+        if known := answer_from_facts(inquiry):
+            return known
         if question.calendar:
             return answer_calendar(inquiry)
         if outside := _outside(inquiry):

@@ -1,4 +1,4 @@
-"""What reasoning needs from a memory: seven questions that return spans. Memory satisfies it structurally.
+"""What reasoning needs from a memory: eight questions that return spans. Memory satisfies it structurally.
 
 All times are media time in nanoseconds. Lists are in time order; an empty filter means everything.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from reverie.types import Event, Hit, Modality, Query, StreamRecord, TimeSpan, Track
+from reverie.types import Event, Fact, Hit, Modality, Query, StreamRecord, TimeSpan, Track
 
 
 class LabelCount(Protocol):
@@ -51,6 +51,10 @@ class Retriever(Protocol):
 
     def labels(self) -> Sequence[LabelCount]:
         """Every name that was ever given."""
+        ...
+
+    def facts(self, subject: str | None = None, predicate: str | None = None, *, history: bool = False) -> list[Fact]:
+        """What was said to be so, by when it became valid; with `history`, also what was superseded."""
         ...
 
     def observations(

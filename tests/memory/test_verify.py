@@ -32,7 +32,7 @@ def sound(tmp_path_factory):
         memory.forget(span=span(30, 40), stream_ids=["radio"])
         memory.write([seen("cat", 130, picture=5), EndOfStream(stream_id="tv", pts_ns=ns(140))])
         memory.write([seen("cat", 900_000, picture=6)])  # the time of the stream leaps
-        memory.write([said("The code of the garage is 4711.", 900_001, 900_002)])
+        memory.write([said("The code of the garage is 4711.", 900_000.2, 900_000.8)])
         memory.teach("Minka", stream_id="tv", span=span(900_000, 900_001), aliases=["tiger"])
         memory.allow_templates("voice", by="the author", reason="a test")
         for text in ("the cat was there", "the cat was there again"):

@@ -16,6 +16,7 @@ from reverie.reasoning.vocabulary import listed
 from reverie.types import (
     Box,
     Event,
+    Fact,
     Hit,
     Label,
     Modality,
@@ -182,6 +183,9 @@ class FakeRetriever:
 
     def streams(self) -> list[StreamRecord]:
         return list(self.records)
+
+    def facts(self, subject: str | None = None, predicate: str | None = None, *, history: bool = False) -> list[Fact]:
+        return []
 
     def labels(self) -> Sequence[LabelCount]:
         counts = Counter((label.name, label.kind) for hit in self.hits for label in hit.labels)

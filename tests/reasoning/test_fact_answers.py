@@ -1,0 +1,75 @@
+"""What was said to be so is answered with what holds, what held before, and the words that say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from reverie.memory import Memory
+from reverie.reasoning import Reasoner
+from reverie.types import EndOfStream, Modality, Observation, ns
+from tests.reasoning.fakes import SENSES, BagOfWords, span
+
+SAID = (
+    (10, "The code of the garage is 4711."),
+    (40, "Lovely weather this morning."),
+    (60, "I put my keys in the blue bowl."),
+    (100, "The garage code is now 9981."),
+    (130, "The museum opens at 9 am."),
+    (150, "Tickets cost 5 dollars."),
+    (170, "Anna lives in Rome."),
+    (200, "The dog is called Rex."),
+    (220, "I left my keys on the kitchen table."),
+    (260, "The deadline is Friday."),
+)
+
+
+@pytest.fixture(scope="module")
+def reasoner(tmp_path_factory):
+    root = tmp_path_factory.mktemp("facts")
+    with Memory.open(root, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write(
+            [
+                Observation(stream_id="walk", seq=at_s, span=span(at_s, at_s + 3), modality=Modality.SPEECH, text=text)
+                for at_s, text in SAID
+            ]
+        )
+        memory.write([EndOfStream(stream_id="walk", pts_ns=ns(300))])
+        yield Reasoner(memory, SENSES)
+
+
+@pytest.mark.parametrize(
+    ("question", "value", "cited_s"),
+    [
+        ("What is the code of the garage?", "9981", [100, 10]),
+        ("What's the garage code now?", "9981", [100, 10]),
+        ("What was the code of the garage before?", "4711", [10, 100]),
+        ("What was the previous code of the garage?", "4711", [10, 100]),
+        ("What was the garage code at 0:50?", "4711", [10, 100]),
+        ("When did the garage code change?", "9981", [100, 10]),
+        ("Where are my keys?", "kitchen table", [220, 60]),
+        ("Where did I put my keys?", "kitchen table", [220, 60]),
+        ("Where were my keys before?", "blue bowl", [60, 220]),
+        ("When does the museum open?", "9 am", [130]),
+        ("How much do tickets cost?", "5 dollars", [150]),
+        ("Where does Anna live?", "Rome", [170]),
+        ("What is the dog called?", "Rex", [200]),
+        ("What is the name of the dog?", "Rex", [200]),
+        ("What is the deadline?", "Friday", [260]),
+    ],
+)
+def test_a_fact_answers(reasoner, question, value, cited_s):
+    answer = reasoner.ask(question)
+    assert not answer.abstained
+    assert value in answer.text.split(". ")[0]
+    assert [citation.span.start_s for citation in answer.citations] == cited_s
+
+
+@pytest.mark.parametrize("question", ["What was said about the weather?", "Was there a cat?", "Where is the whale?"])
+def test_other_questions_are_answered_as_before(reasoner, question):
+    answer = reasoner.ask(question)
+    assert "“9981”" not in answer.text
+    assert answer.abstained == ("weather" not in question)
+
+
+def test_what_was_not_yet_said_is_no_answer(reasoner):
+    assert "9981" not in reasoner.ask("What was the garage code at 0:05?").text.split(". ")[0]
