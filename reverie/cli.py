@@ -1,4 +1,4 @@
-"""The command line: `reverie watch | ask | timeline | export | forget | memory | doctor | config | demo`.
+"""The command line: `reverie watch | ask | teach | facts | timeline | export | forget | memory | doctor | demo | ...`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 the call was wrong.
 With `--json` a verb prints one JSON object.
@@ -91,6 +91,60 @@ def ask(
     with Session(memory, profile=profile, runner="local") as session:
         answer, latency_ms = session.timed_ask(question, stream_ids=tuple(stream or ()))
     _print(answer_as_dict(answer, latency_ms) if as_json else answer_as_text(answer), as_json)
+
+
+@app.command()
+def teach(
+    name: Annotated[str, typer.Argument(help="What questions will call it.")],
+    memory: MemoryOption,
+    image: Annotated[list[Path] | None, typer.Option("--image", help="A picture of it; may be repeated.")] = None,
+    at_s: Annotated[float | None, typer.Option("--at", help="When it was seen, in seconds of media time.")] = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="The stream in which it was seen then.")] = None,
+    alias: Annotated[list[str] | None, typer.Option("--alias", help="Another name; may be repeated.")] = None,
+    profile: ProfileOption = "embedded",
+    as_json: JsonOption = False,
+) -> None:
+    """Bind a name to how something looks: one showing is enough."""
+    from reverie.pipeline.show import entity_as_dict, entity_as_text
+    from reverie.pipeline.teaching import teach as teach_in
+
+    taught = teach_in(
+        memory, name, images=image or (), at_s=at_s, stream_id=stream, aliases=alias or (), profile=profile
+    )
+    _print(entity_as_dict(taught) if as_json else entity_as_text(taught), as_json)
+
+
+@app.command()
+def entities(memory: MemoryOption, as_json: JsonOption = False) -> None:
+    """List what was taught."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import entity_as_dict, entity_as_text
+
+    with Session(memory, runner="local") as session:
+        found = session.memory.entities()
+    if as_json:
+        _print({"entities": [entity_as_dict(entity) for entity in found]}, as_json)
+    else:
+        _print("\n".join(entity_as_text(entity) for entity in found), as_json)
+
+
+@app.command()
+def facts(
+    memory: MemoryOption,
+    subject: Annotated[str | None, typer.Argument(help="Whose facts; of all, without it.")] = None,
+    history: Annotated[bool, typer.Option("--history", help="Also what was superseded.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List what was said to be so, with the words that say it."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import fact_as_dict, fact_as_text
+
+    with Session(memory, runner="local") as session:
+        found = session.memory.facts(subject, history=history)
+    if as_json:
+        _print({"facts": [fact_as_dict(fact) for fact in found]}, as_json)
+    else:
+        _print("\n".join(fact_as_text(fact) for fact in found), as_json)
 
 
 @app.command()

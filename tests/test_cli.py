@@ -22,6 +22,9 @@ from reverie.cli import Format, RunnerName, app
 VERBS = {
     "watch": ["SOURCE...", "--memory!", "--profile", "--runner", "--json"],
     "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
+    "teach": ["name", "--memory!", "--image", "--at", "--stream", "--alias", "--profile", "--json"],
+    "entities": ["--memory!", "--json"],
+    "facts": ["subject", "--memory!", "--history", "--json"],
     "timeline": ["--memory!", "--stream", "--json"],
     "export": ["--memory!", "--format", "--out", "--stream"],
     "forget": ["--memory!", "--from", "--to", "--stream", "--all", "--json"],

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reverie.memory import BackupReceipt, MemoryStats, VerifyReport
+from reverie.memory import BackupReceipt, Entity, MemoryStats, VerifyReport
 from reverie.pipeline.progress import Progress
-from reverie.types import Answer, Citation, Event
+from reverie.types import Answer, Citation, Event, Fact
 
 
 def minutes(seconds: float) -> str:
@@ -189,3 +189,27 @@ def verdict_as_text(report: VerifyReport) -> str:
         lines.append(f"{finding.check}: {finding.subject} {finding.problem} ({end})")
     unlisted = sum(report.found.values()) - len(report.findings)
     return "\n".join([*lines, f"and {unlisted} more"] if unlisted else lines)
+
+
+def entity_as_dict(entity: Entity) -> dict[str, Any]:
+    """What was taught, for programs."""
+    return asdict(entity)
+
+
+def entity_as_text(entity: Entity) -> str:
+    """One line: names, and how often it was shown."""
+    names = ", ".join((entity.name, *entity.aliases))
+    return f"{names}: {entity.num_looks} looks, {entity.num_sounds} sounds ({entity.kind})"
+
+
+def fact_as_dict(fact: Fact) -> dict[str, Any]:
+    """A fact for programs; times are Unix nanoseconds."""
+    return asdict(fact)
+
+
+def fact_as_text(fact: Fact) -> str:
+    """One line: what is so, and who said it where."""
+    cited = fact.evidence[0]
+    over = " (superseded)" if fact.superseded_by is not None else ""
+    where = f"{cited.stream_id} {minutes(cited.span.start_s)}"
+    return f"{fact.subject} | {fact.predicate} | {fact.object}{over}  [{where}] {cited.text}"
