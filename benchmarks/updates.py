@@ -1,0 +1,320 @@
+"""What holds now, what held then, and when it changed: facts against the newest hit and the latest mention.
+
+    python benchmarks/updates.py [--seeds 41 42 43] [--json]
+
+A seed makes streams of utterances over four weeks. Sixteen things each have a value that is said 2 to 5 times, in words
+of several forms, and changes 1 to 4 times in between, among small talk and distractors: the same thing asked about,
+denied, supposed or reported from others with a wrong value, and the same attribute of other things. Half of the forms
+were written after the patterns of `fact_patterns` were fixed, and their figures stand apart.
+
+Questions: what is it now, what was it at a time, when did it change. An answer is right when the value that it gives is
+the true one (for "when": when the utterance that brought the new value is the one it points at). Everything is written
+through `Memory.write` and read through `Memory.facts` and `Memory.search`. Baselines, over the same utterances:
+
+- newest BM25 hit: of the 10 best by BM25 (bm25s, stemmed), those that name the thing and its attribute, the newest
+  before the time asked about; its value is the last value-like word of it;
+- latest mention: the newest utterance that names the thing, whatever it says;
+- newest search hit: as the first, with `Memory.search`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import bm25s
+import numpy as np
+import Stemmer
+
+from benchmarks.dialogues import paired_interval
+from benchmarks.report import arguments, progress, publish, table
+from reverie.memory import Memory, MemoryConfig
+from reverie.memory.fact_patterns import statements
+from reverie.perception.minilm import MiniLM
+from reverie.types import Fact, Modality, Observation, Query, StreamStart, TimeSpan, ns
+
+DAYS, SMALL_TALK, THINGS = 28, 900, 16
+ANCHOR_NS = 1_700_000_000 * 10**9
+DAY_S = 86_400
+
+# (attribute, predicate, things, values, forms that the patterns were written for, forms written after them)
+Kind = tuple[str, str, tuple[str, ...], Callable[[random.Random], str], tuple[str, ...], tuple[str, ...]]
+
+
+def _digits(rng: random.Random) -> str:
+    return str(rng.randint(1000, 9999))
+
+
+PLACES = ("blue bowl", "hall drawer", "green box", "top shelf", "kitchen cupboard", "black bag", "desk tray", "garage")
+DAYS_OF_WEEK = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+PEOPLE = ("Anna", "Boris", "Clara", "David", "Elena", "Farid", "Greta", "Hugo")
+KINDS: tuple[Kind, ...] = (
+    (
+        "code", "code", ("garage", "front door", "office safe", "storage room"), _digits,
+        ("The code of the {t} is {v}.", "The {t} code is now {v}."),
+        ("Heads up, they set a new code for the {t}, it's {v}.", "Use {v} for the {t} from today."),
+    ),
+    (
+        "place", "location", ("car keys", "passport", "red umbrella", "spare charger"), lambda rng: rng.choice(PLACES),
+        ("I put the {t} in the {v}.", "The {t} is in the {v} now."),
+        ("You will find the {t} inside the {v} from now on.", "{t}? Those live in the {v} these days."),
+    ),
+    (
+        "day", "time", ("board meeting", "dentist appointment", "piano lesson", "book club"),
+        lambda rng: rng.choice(DAYS_OF_WEEK),
+        ("The {t} is on {v}.", "The {t} has been moved to {v}."),
+        ("We agreed on {v} for the {t}.", "The {t} takes place on {v} now."),
+    ),
+    (
+        "boss", "boss", ("sales team", "night shift", "design group", "warehouse crew"),
+        lambda rng: rng.choice(PEOPLE),
+        ("The boss of the {t} is {v}.", "The {t} boss is now {v}."),
+        ("{v} took over the {t} as boss.", "{v} runs the {t} as its boss."),
+    ),
+)  # fmt: skip
+DISTRACTORS = (
+    "Is the {a} of the {t} still {v}?", "The {a} of the {t} is not {v}.", "If the {a} of the {t} is {v}, call me.",
+    "Somebody said the {a} of the {t} is {v}.", "Maybe the {a} of the {t} could be {v}.",
+    "I wonder whether it is {v} for the {t}.", "I was thinking about the {t} again.", "The {t} came up at lunch.",
+)  # fmt: skip
+TALK = (
+    "lovely weather", "the bus was late", "the soup was too salty", "my back hurts a little", "that film was long",
+    "the neighbours have a new dog", "we should water the plants", "the train was full", "I slept badly",
+    "the match was a draw", "the bread is fresh", "he plays the violin well", "the lift makes a noise",
+)  # fmt: skip
+QUESTIONS = {
+    "now": "What is the {a} of the {t} now?", "then": "What was the {a} of the {t}?",
+    "when": "When did the {a} of the {t} change?",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """One utterance: when, in seconds, and the text."""
+
+    at_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question: of what kind, about which thing, as of when, and the right value (for "when": the right time)."""
+
+    kind: str
+    thing: str
+    attribute: str
+    predicate: str
+    at_s: float
+    value: str
+    values: frozenset[str]
+    known_forms: bool
+
+
+def stream(seed: int, known_forms: bool) -> tuple[list[Said], list[Asked]]:
+    """A seeded stream with its questions; `known_forms`: said in the forms that the patterns were written for."""
+    rng = random.Random(seed * 2 + known_forms)
+    said, asked = list[Said](), list[Asked]()
+    for attribute, predicate, things, draw, known, later in KINDS:
+        for thing in things[: THINGS // len(KINDS)]:
+            changes = _changes(rng, draw)
+            values = frozenset(value for _, value in changes) | {draw(rng) for _ in range(3)}
+            for at_s, value in changes:
+                form = rng.choice(known if known_forms else later)
+                said.append(Said(at_s=at_s, text=form.format(t=thing, v=value)))
+                if rng.random() < 0.5:
+                    again_s = at_s + rng.uniform(600, 0.2 * DAY_S)
+                    said.append(
+                        Said(at_s=again_s, text=rng.choice(known if known_forms else later).format(t=thing, v=value))
+                    )
+            for _ in range(4):
+                wrong = rng.choice(sorted(values))
+                text = rng.choice(DISTRACTORS).format(a=attribute, t=thing, v=wrong)
+                said.append(Said(at_s=rng.uniform(0, DAYS * DAY_S), text=text))
+            times = [at_s for at_s, _ in changes]
+            number = rng.randrange(len(changes) - 1)
+            then_s = (times[number] + 0.2 * DAY_S + times[number + 1]) / 2
+            common = {
+                "thing": thing, "attribute": attribute, "predicate": predicate, "values": values,
+                "known_forms": known_forms,
+            }  # fmt: skip
+            asked.append(Asked(kind="now", at_s=DAYS * DAY_S, value=changes[-1][1], **common))
+            asked.append(Asked(kind="then", at_s=then_s, value=changes[number][1], **common))
+            asked.append(Asked(kind="when", at_s=DAYS * DAY_S, value=str(times[-1]), **common))
+    said += [
+        Said(at_s=rng.uniform(0, DAYS * DAY_S), text=f"{rng.choice(TALK)}, {rng.choice(TALK)}")
+        for _ in range(SMALL_TALK)
+    ]
+    return sorted(said, key=lambda one: one.at_s), asked
+
+
+def _changes(rng: random.Random, draw: Callable[[random.Random], str]) -> list[tuple[float, str]]:
+    """2 to 5 (time, value), each another value than the last, at least half a day apart."""
+    days = sorted(rng.sample(range(1, DAYS - 1), rng.randint(2, 5)))
+    found: list[tuple[float, str]] = []
+    for day in days:
+        value = draw(rng)
+        while found and value == found[-1][1]:
+            value = draw(rng)
+        found.append((day * DAY_S + rng.uniform(0, DAY_S / 3), value))
+    return found
+
+
+class Answers:
+    """The ways to answer over one stream. Each gives a value, or for "when" a time in seconds; "" is none."""
+
+    def __init__(self, said: Sequence[Said], memory: Memory) -> None:
+        self._said, self._memory = said, memory
+        self._stem = Stemmer.Stemmer("english")
+        self._bm25 = bm25s.BM25()
+        self._bm25.index(self._tokens([one.text for one in said]), show_progress=False)
+
+    def _tokens(self, texts: list[str]) -> bm25s.tokenization.Tokenized:
+        return bm25s.tokenize(texts, stopwords="en", stemmer=self._stem, show_progress=False)
+
+    def facts(self, asked: Asked) -> str:
+        """The fact valid at the time."""
+        chain = self._memory.facts(asked.thing, asked.predicate, history=True)
+        at_ns = ANCHOR_NS + ns(asked.at_s)
+        held = [fact for fact in chain if fact.valid_from_ns <= at_ns]
+        if not held:
+            return ""
+        return self._time(held[-1]) if asked.kind == "when" else held[-1].object
+
+    @staticmethod
+    def _time(fact: Fact) -> str:
+        return str((fact.valid_from_ns - ANCHOR_NS) / 1e9)
+
+    def bm25(self, asked: Asked) -> str:
+        """The newest of the best hits that has the thing in it."""
+        found, scores = self._bm25.retrieve(self._tokens([self._text(asked)]), k=10, show_progress=False)
+        hits = [self._said[int(row)] for row, score in zip(found[0], scores[0], strict=True) if score > 0]
+        return self._newest(asked, hits)
+
+    def search(self, asked: Asked) -> str:
+        """The same of `Memory.search`."""
+        hits = self._memory.search(Query(text=self._text(asked), k=10))
+        return self._newest(asked, [Said(at_s=hit.span.start_s, text=hit.text) for hit in hits])
+
+    def mention(self, asked: Asked) -> str:
+        """The newest utterance that names the thing."""
+        return self._newest(asked, self._said)
+
+    @staticmethod
+    def _text(asked: Asked) -> str:
+        return QUESTIONS[asked.kind].format(a=asked.attribute, t=asked.thing)
+
+    def _newest(self, asked: Asked, hits: Sequence[Said]) -> str:
+        held = [hit for hit in hits if asked.thing in hit.text and hit.at_s <= asked.at_s]
+        valued = [(hit, value) for hit in held if (value := _value_in(hit.text, asked.values))]
+        if not valued:
+            return ""
+        hit, value = max(valued, key=lambda pair: pair[0].at_s)
+        if asked.kind != "when":
+            return value
+        run = [other for other, own in sorted(valued, key=lambda pair: pair[0].at_s) if own == value]
+        return str(run[0].at_s)
+
+
+def _value_in(text: str, values: frozenset[str]) -> str:
+    """The value that a text names: the baselines are told which values there are."""
+    return next((value for value in sorted(values) if re.search(rf"\b{re.escape(value)}\b", text)), "")
+
+
+def right(asked: Asked, answer: str) -> bool:
+    """Whether an answer is the true value, or within a second of the true time."""
+    if asked.kind == "when":
+        return bool(answer) and abs(float(answer) - float(asked.value)) < 1.0
+    return bool(re.search(rf"\b{re.escape(asked.value)}\b", answer))
+
+
+def remember(said: Sequence[Said], folder: Path, encoder: MiniLM) -> tuple[Memory, float]:
+    """A memory that has heard it all, and the milliseconds that reading one utterance for facts took."""
+    memory = Memory.open(folder, text_encoder=encoder, mode="w", config=MemoryConfig())
+    start = StreamStart(
+        stream_id="house", uri="made", live=False, has_video=False, has_audio=True, wall_anchor_ns=ANCHOR_NS
+    )
+    heard = [
+        Observation(
+            stream_id="house", seq=number, modality=Modality.SPEECH, text=one.text,
+            span=TimeSpan(start_ns=ns(one.at_s), end_ns=ns(one.at_s + 3)),
+        )
+        for number, one in enumerate(said)
+    ]  # fmt: skip
+    memory.write([start])
+    for first in range(0, len(heard), 256):
+        memory.write(heard[first : first + 256])
+    began = time.perf_counter()
+    for one in said:
+        statements(one.text)
+    return memory, 1000 * (time.perf_counter() - began) / len(said)
+
+
+WAYS = {"facts": Answers.facts, "newest BM25 hit": Answers.bm25, "newest search hit": Answers.search,
+        "latest mention": Answers.mention}  # fmt: skip
+
+
+def main() -> None:
+    args = arguments(__doc__, seeds={"type": int, "nargs": "+", "default": [41, 42, 43]})
+    encoder = MiniLM()
+    asked, marks, costs = list[Asked](), {way: list[float]() for way in WAYS}, list[float]()
+    given = {way: list[bool]() for way in WAYS}
+    for seed in args.seeds:
+        for known_forms in (True, False):
+            said, questions = stream(seed, known_forms)
+            with TemporaryDirectory(dir=args.work) as folder:
+                memory, cost_ms = remember(said, Path(folder) / "m", encoder)
+                with memory:
+                    answers = Answers(said, memory)
+                    for way, answer in WAYS.items():
+                        found = [answer(answers, question) for question in questions]
+                        marks[way] += [100.0 * right(q, value) for q, value in zip(questions, found, strict=True)]
+                        given[way] += [bool(value) for value in found]
+            asked += questions
+            costs.append(cost_ms)
+            progress(f"seed {seed}, {'known' if known_forms else 'later'} forms: {len(said)} utterances")
+    _report(asked, marks, given, costs, args.json)
+
+
+def _report(
+    asked: Sequence[Asked],
+    marks: dict[str, list[float]],
+    given: dict[str, list[bool]],
+    costs: list[float],
+    only_json: bool,
+) -> None:
+    rows, figures = [], {"questions": len(asked), "ms_per_utterance": round(float(np.mean(costs)), 3)}
+    groups = [(forms, kind) for forms in (True, False) for kind in QUESTIONS]
+    for way in WAYS:
+        scores, answered = np.array(marks[way]), np.array(given[way])
+        cells, own = [], {}
+        for forms, kind in groups:
+            chosen = [number for number, q in enumerate(asked) if q.known_forms is forms and q.kind == kind]
+            cells.append(f"{scores[chosen].mean():.1f}")
+            own[f"{'known' if forms else 'later'} forms, {kind}"] = round(float(scores[chosen].mean()), 1)
+        wrong = float(100 * (answered & (scores == 0)).mean())
+        figures[way] = own | {"all": round(float(scores.mean()), 1), "wrong": round(wrong, 1)}
+        if way != "facts":
+            figures[way]["facts_minus_this"] = paired_interval(np.array(marks["facts"]), scores)
+        interval = "" if way == "facts" else "{} to {}".format(*figures[way]["facts_minus_this"])
+        rows.append([way, *cells, f"{scores.mean():.1f}", f"{wrong:.1f}", interval])
+    heads = [f"{kind}, {'known' if forms else 'later'} forms" for forms, kind in groups]
+    body = table(["right, %", *heads, "all", "wrong answers", "facts minus this, 95 %"], rows)
+    body += (
+        f"\n\n{len(asked)} questions. Right answers in percent; the rest is wrong or, where nothing was found, none. "
+        "The baselines are told which values a thing ever has, so that they need no reading; facts are told nothing. "
+        "Known forms are those the patterns were written for; later forms were written after them, and most do not fit "
+        f"them.\n\nReading an utterance for facts takes {figures['ms_per_utterance']} ms."
+    )
+    publish("updates", "Facts that change: what holds now, then, and since when", body, figures, only_json)
+
+
+if __name__ == "__main__":
+    main()
