@@ -6,7 +6,8 @@ A seed makes streams of utterances over four weeks. Sixteen things each have a v
 of several forms, and changes 1 to 4 times in between, among small talk and distractors: the same thing asked about,
 denied, supposed or reported from others with a wrong value, and the same attribute of other things. Values are said in
 forms that the patterns of `fact_patterns` were written for ("known"), in forms written later that do not fit them
-("unknown"), or in both by turns ("mixed"), where a fact may be out of date because the news came in words it cannot read.
+("unknown"), or in both by turns ("mixed"), where a fact may be out of date because the news came in words that no
+pattern reads.
 
 Questions: what is it now, what was it at a time, when did it change. An answer is right when the value that it gives is
 the true one (for "when": when the utterance that brought the new value is the one it points at). Everything is written
@@ -320,9 +321,9 @@ def _report(
     body = table(["right, %", *heads, "all", "answered wrongly", "2nd row minus this, 95 %"], rows)
     body += (
         f"\n\n{len(asked)} questions, {len(asked) // len(groups)} a column. Where a way gives nothing, that is neither "
-        "right nor answered wrongly. The baselines are told which values a thing ever has, so that they need no reading; "
-        "facts are told nothing. The patterns were fixed before this benchmark was written, the known forms were written "
-        "to fit them and the unknown ones not to: what share of real speech fits is not measured here (of typed chats "
+        "right nor answered wrongly. The baselines are told which values a thing ever has, so that they need no "
+        "reading; facts are told nothing. The patterns were fixed before this benchmark was written, the known forms "
+        "were written to fit them and the unknown ones not to: what share of real speech fits is not measured here (of typed chats "
         f"next to none does: see docs/memory.md).\n\nReading an utterance for facts takes {cost_ms} ms."
     )
     publish("updates", "Facts that change: what holds now, then, and since when", body, figures, only_json)
