@@ -323,8 +323,9 @@ def _report(
         f"\n\n{len(asked)} questions, {len(asked) // len(groups)} a column. Where a way gives nothing, that is neither "
         "right nor answered wrongly. The baselines are told which values a thing ever has, so that they need no "
         "reading; facts are told nothing. The patterns were fixed before this benchmark was written, the known forms "
-        "were written to fit them and the unknown ones not to: what share of real speech fits is not measured here (of typed chats "
-        f"next to none does: see docs/memory.md).\n\nReading an utterance for facts takes {cost_ms} ms."
+        "were written to fit them and the unknown ones not to: what share of real speech fits is "
+        "not measured here (of typed chats next to none does: see docs/memory.md).\n\n"
+        f"Reading an utterance for facts takes {cost_ms} ms."
     )
     publish("updates", "Facts that change: what holds now, then, and since when", body, figures, only_json)
 

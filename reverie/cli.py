@@ -133,12 +133,18 @@ def facts(
     memory: MemoryOption,
     subject: Annotated[str | None, typer.Argument(help="Whose facts; of all, without it.")] = None,
     history: Annotated[bool, typer.Option("--history", help="Also what was superseded.")] = False,
+    read: Annotated[bool, typer.Option("--read", help="First let the profile's language model state more.")] = False,
+    profile: ProfileOption = "embedded",
     as_json: JsonOption = False,
 ) -> None:
     """List what was said to be so, with the words that say it."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import fact_as_dict, fact_as_text
+    from reverie.pipeline.teaching import read_facts
 
+    if read:
+        receipt = read_facts(memory, profile=profile)
+        sys.stderr.write(f"{receipt.passages} passages: {receipt.stored} new facts, {receipt.refused} refused\n")
     with Session(memory, runner="local") as session:
         found = session.memory.facts(subject, history=history)
     if as_json:

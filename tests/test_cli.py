@@ -24,7 +24,7 @@ VERBS = {
     "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
     "teach": ["name", "--memory!", "--image", "--at", "--stream", "--alias", "--profile", "--json"],
     "entities": ["--memory!", "--json"],
-    "facts": ["subject", "--memory!", "--history", "--json"],
+    "facts": ["subject", "--memory!", "--history", "--read", "--profile", "--json"],
     "timeline": ["--memory!", "--stream", "--json"],
     "export": ["--memory!", "--format", "--out", "--stream"],
     "forget": ["--memory!", "--from", "--to", "--stream", "--all", "--json"],

@@ -1,6 +1,7 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.fact_reading import FactReader, FactReceipt
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import Entity, ForgetReceipt, GapRecord, LabelCount, MemoryStats, Note, WriteReceipt
 from reverie.memory.search_config import SearchConfig
@@ -11,6 +12,8 @@ from reverie.memory.verify import Finding, VerifyReport
 __all__ = [
     "BackupReceipt",
     "Entity",
+    "FactReader",
+    "FactReceipt",
     "Finding",
     "ForgetReceipt",
     "GapRecord",

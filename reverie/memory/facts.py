@@ -79,9 +79,12 @@ def add(
     span: TimeSpan,
     statements: Iterable[Statement],
     now_ns: int,
-) -> None:
-    """Store what a passage states, in the transaction that is open. Writing that stands only lasts longer."""
-    code = MODALITY_CODES[modality]
+) -> int:
+    """Store what a passage states, in the transaction that is open. Writing that stands only lasts longer.
+
+    Return how many statements are new: what the passage is known to state is left as it is.
+    """
+    code, num_new = MODALITY_CODES[modality], 0
     for told in statements:
         if modality is Modality.WRITING:
             last = db.execute(
@@ -92,6 +95,13 @@ def add(
             if last and last[1:3] == (told.object, told.quote) and last[3] + _STANDING_NS >= span.start_ns:
                 db.execute("UPDATE fact SET end_ns = max(end_ns, ?) WHERE id = ?", (span.end_ns, last[0]))
                 continue
+        known = db.execute(
+            "SELECT 1 FROM fact WHERE key = ? AND predicate = ? AND stream = ? AND start_ns = ? AND object = ?",
+            (key_of(told.subject), told.predicate, stream, span.start_ns, told.object),
+        ).fetchone()
+        if known is not None:
+            continue
+        num_new += 1
         db.execute(
             "INSERT INTO fact (stream, modality, start_ns, end_ns, subject, predicate, object, key, quote, learned_ns) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -100,6 +110,7 @@ def add(
                 key_of(told.subject), told.quote, now_ns,
             ),
         )  # fmt: skip
+    return num_new
 
 
 def read(

@@ -33,7 +33,7 @@ class SearchConfig(BaseModel):
     label_min_probability: float = Field(0.01, gt=0, lt=1, description="p_min: a name this improbable counts nothing.")
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     look_cosine_range: tuple[float, float] = Field(
-        (0.6, 0.95), description="Cosines of pictures of other things and of the same thing: for what was taught."
+        (0.6, 0.9), description="Cosines of pictures of other things and of the same thing: for what was taught."
     )
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")

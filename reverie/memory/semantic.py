@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -17,7 +17,10 @@ from numpy import ndarray
 
 from reverie.clock import Clock
 from reverie.errors import UsageError
-from reverie.memory import entities, facts, notes
+from reverie.memory import entities, fact_reading, facts, notes
+from reverie.memory.browse import Browse
+from reverie.memory.entities import Kind, Showing, Template
+from reverie.memory.fact_reading import FactReader, FactReceipt
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import drop_unused_encoders
 from reverie.memory.records import Entity, Note
@@ -33,6 +36,7 @@ class Semantic(ABC):
     """Entities, facts and notes of an open memory."""
 
     _store: Store
+    _browse: Browse
     _clock: Clock
     _text_encoder: TextEncoder
     _note_dense_weight: float
@@ -55,7 +59,7 @@ class Semantic(ABC):
         aliases: Sequence[str] = (),
         stream_id: str | None = None,
         span: TimeSpan | None = None,
-        kind: entities.Kind = "thing",
+        kind: Kind = "thing",
     ) -> Entity:
         """Bind a name to how something looks or sounds. One showing is enough; each further one adds to it.
 
@@ -76,7 +80,7 @@ class Semantic(ABC):
             try:
                 with self._store.transaction() as db:
                     showing = self._showing(db, stream_id, span)
-                    shown: list[entities.Template] = [("look", encoder, look) for look in looks]
+                    shown: list[Template] = [("look", encoder, look) for look in looks]
                     shown += [("sound", encoder, sound) for sound in sounds]
                     if not shown and showing is not None:
                         shown, span = _kept_looks(db, showing)
@@ -89,7 +93,7 @@ class Semantic(ABC):
             return entities.read(self._store.writer, name)[0]
 
     @staticmethod
-    def _showing(db: sqlite3.Connection, stream_id: str | None, span: TimeSpan | None) -> entities.Showing | None:
+    def _showing(db: sqlite3.Connection, stream_id: str | None, span: TimeSpan | None) -> Showing | None:
         if (stream_id is None) != (span is None):
             raise UsageError("a showing has a stream and a span: give both, or neither")
         if stream_id is None or span is None:
@@ -97,7 +101,7 @@ class Semantic(ABC):
         row = db.execute("SELECT id FROM stream WHERE name = ?", (stream_id,)).fetchone()
         if row is None:
             raise UsageError(f"no stream is called {stream_id!r}")
-        return entities.Showing(stream=row[0], span=span)
+        return Showing(stream=row[0], span=span)
 
     def entities(self, name: str | None = None) -> list[Entity]:
         """What was taught, by name; with `name` (or an alias), that one alone."""
@@ -109,12 +113,12 @@ class Semantic(ABC):
         with self._reading():
             return entities.recognise(self._store.reader, vector, encoder)
 
-    def allow_templates(self, kind: entities.Kind, *, by: str, reason: str) -> None:
+    def allow_templates(self, kind: Kind, *, by: str, reason: str) -> None:
         """Put a consent to templates of faces or voices on record. Without one, teaching them is refused."""
         with self._writing(), self._store.transaction() as db:
             entities.allow(db, kind, by, reason, self._clock.wall_ns())
 
-    def revoke_templates(self, kind: entities.Kind) -> int:
+    def revoke_templates(self, kind: Kind) -> int:
         """Take a consent back. What was learned under it is erased for good; return how many entities that were."""
         with self._writing() as ingest:
             with self._store.transaction(synced=True) as db:
@@ -152,6 +156,36 @@ class Semantic(ABC):
         with self._reading():
             return facts.read(self._store.reader, subject, predicate, at_ns, known_at_ns, history)
 
+    def read_facts(
+        self,
+        reader: FactReader,
+        *,
+        stream_ids: tuple[str, ...] = (),
+        span: TimeSpan | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> FactReceipt:
+        """Let a reader, such as a language model, state facts of what was said and written.
+
+        Each batch is asked with no lock held and stored in one transaction; a statement that does not stand in its
+        passage word for word is refused. Reading the same passages again adds only what is new. `on_progress` is told
+        how many passages of how many are done. What the reader raises ends it; what was stored before stays.
+        """
+        with self._reading():
+            found = self._browse.rows(span, (Modality.SPEECH, Modality.WRITING), stream_ids, False)
+            passages = [passage for passage in found if passage.text.strip()]
+        stored = refused = 0
+        for first in range(0, len(passages), fact_reading.BATCH):
+            batch = passages[first : first + fact_reading.BATCH]
+            told = reader.read_facts([passage.text for passage in batch])
+            with self._writing(), self._store.transaction() as db:
+                for passage, said in zip(batch, told, strict=True):
+                    holding = fact_reading.verbatim(said, passage.text)
+                    refused += len(said) - len(holding)
+                    stored += fact_reading.store(db, passage, holding, self._clock.wall_ns())
+            if on_progress is not None:
+                on_progress(first + len(batch), len(passages))
+        return FactReceipt(passages=len(passages), stored=stored, refused=refused)
+
     # --- notes --------------------------------------------------------------------------------
 
     def note(self, text: str, *, stream_id: str, about: TimeSpan) -> Note:
@@ -187,7 +221,7 @@ class Semantic(ABC):
             return notes.search(db, text, vector, row[0], self._note_dense_weight, k)
 
 
-def _kept_looks(db: sqlite3.Connection, showing: entities.Showing) -> tuple[list[entities.Template], TimeSpan]:
+def _kept_looks(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template], TimeSpan]:
     """The vectors that memory keeps of the pictures in a span and of the one that stood there, and all they span."""
     rows = db.execute(
         "SELECT e.name, v.scale, v.code, o.start_ns FROM observation o JOIN vector v ON v.observation = o.id "
@@ -201,7 +235,7 @@ def _kept_looks(db: sqlite3.Connection, showing: entities.Showing) -> tuple[list
     ).fetchall()  # fmt: skip
     if not rows:
         raise UsageError("memory keeps no picture of that time: name another time, or give a picture")
-    looks: list[entities.Template] = [
+    looks: list[Template] = [
         ("look", name, dequantise(np.frombuffer(code, np.int8), scale)) for name, scale, code, _ in rows
     ]
     first_ns = min(start_ns for *_, start_ns in rows)

@@ -1,4 +1,4 @@
-"""Teaching a memory what something looks like: from pictures of the user's, or from a time at which it was seen.
+"""Teaching a memory: what something looks like, by a picture or a time at which it was seen; facts, by a model.
 
 Pictures go through the profile's encoder of whole pictures, so they lie in the space of what is watched.
 """
@@ -12,13 +12,14 @@ import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
-from reverie.errors import MemoryStoreError, SourceError, UsageError
-from reverie.memory import Entity
+from reverie.errors import ConfigError, MemoryStoreError, SourceError, UsageError
+from reverie.memory import Entity, FactReceipt
 from reverie.memory.store import DATABASE
 from reverie.perception.decoding import Fault, Picture
 from reverie.perception.pictures import PictureReader
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import Profile, load_profile
+from reverie.reasoning import OpenAIFactReader, OpenAIReader
 from reverie.types import TimeSpan, ns
 
 
@@ -43,9 +44,7 @@ def teach(
         raise UsageError("show it once: with --image FILE (may be repeated), or with --at SECONDS --stream NAME")
     if at_s is not None and stream_id is None:
         raise UsageError("name the stream in which it was seen at that time, with --stream")
-    directory = Path(directory).resolve()
-    if not (directory / DATABASE).exists():  # opened for writing it would be made
-        raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
+    directory = _existing(directory)
     loaded = profile if isinstance(profile, Profile) else load_profile(profile)
     if at_s is not None:
         with open_memory(directory, loaded, "w") as memory:
@@ -59,9 +58,38 @@ def teach(
         return memory.teach(name, looks=looks, encoder=encoder.encoder_id, aliases=aliases)
 
 
+def read_facts(
+    directory: str | Path, *, profile: str | Path | Profile, stream_ids: tuple[str, ...] = ()
+) -> FactReceipt:
+    """Let the profile's language model state facts of what was said and written; see `Memory.read_facts`.
+
+    Raises:
+        ConfigError: the profile has no `reader`.
+        ReaderError: its server cannot be reached; what was stored before stays.
+        MemoryStoreError: there is no memory.
+    """
+    loaded = profile if isinstance(profile, Profile) else load_profile(profile)
+    if (server := loaded.reader) is None:
+        raise ConfigError(f"the profile {loaded.name!r} has no reader: give it base_url and model of a server")
+    reader = OpenAIFactReader(OpenAIReader(server.base_url, server.model, server.api_key_env, server.options))
+    with open_memory(_existing(directory), loaded, "w") as memory:
+        memory.require_streams(stream_ids)
+        return memory.read_facts(reader, stream_ids=stream_ids)
+
+
+def _existing(directory: str | Path) -> Path:
+    """The directory of a memory that is there: opened for writing, another would be made."""
+    path = Path(directory).resolve()
+    if not (path / DATABASE).exists():
+        raise MemoryStoreError(f"there is no memory at {path}: watch something into it first")
+    return path
+
+
 def _read(path: Path, profile: Profile) -> UInt8[ndarray, "h w 3"]:
     """One picture, upright, in RGB."""
-    (shown,) = PictureReader([path], profile.source.pictures_fps, profile.source.max_pixels).read() or [None]
-    if isinstance(shown, Picture):
-        return np.asarray(shown.rgb(profile.source.sampling.max_side_px))
-    raise SourceError(str(path), shown.reason if isinstance(shown, Fault) else "not a picture that can be read")
+    for shown in PictureReader([path], profile.source.pictures_fps, profile.source.max_pixels).read() or ():
+        if isinstance(shown, Picture):
+            return np.asarray(shown.rgb(profile.source.sampling.max_side_px))
+        if isinstance(shown, Fault):
+            raise SourceError(str(path), shown.reason)
+    raise SourceError(str(path), "not a picture that can be read")

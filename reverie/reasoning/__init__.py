@@ -1,6 +1,7 @@
 """Question -> plan -> evidence -> answer. `Reasoner` is the way in; memory stays behind the `Retriever` protocol."""
 
 from reverie.reasoning.calibration import Calibration, Example, fit
+from reverie.reasoning.fact_reader import OpenAIFactReader
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import ReasonerConfig
 from reverie.reasoning.question import Question, parse
@@ -15,6 +16,7 @@ __all__ = [
     "Evidence",
     "Example",
     "LabelCount",
+    "OpenAIFactReader",
     "OpenAIReader",
     "Question",
     "QuestionKind",

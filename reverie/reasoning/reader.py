@@ -15,7 +15,7 @@ import os
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from ipaddress import ip_address
@@ -116,9 +116,13 @@ class OpenAIReader:
         self._url = base_url.rstrip("/") + "/chat/completions"
 
     def read(self, question: str, evidence: Sequence[Evidence]) -> Reading:
+        return parse_reading(self.complete(messages(question, evidence)))
+
+    def complete(self, chat: list[dict[str, str]]) -> str:
+        """The reply to a chat, "" if it has no text. Raises ReaderError."""
         body = {
             "model": self._model,
-            "messages": messages(question, evidence),
+            "messages": chat,
             "max_tokens": self._config.max_tokens,
             "temperature": self._config.temperature,
         }
@@ -127,7 +131,7 @@ class OpenAIReader:
             content = reply["choices"][0]["message"]["content"]
         except (KeyError, IndexError, TypeError):
             raise ReaderError(f"{self._url} replied without choices[0].message.content") from None
-        return parse_reading(content if isinstance(content, str) else "")
+        return content if isinstance(content, str) else ""
 
     def _post(self, body: bytes) -> Any:
         request = urllib.request.Request(self._url, data=body, headers=self._headers, method="POST")
@@ -188,19 +192,26 @@ def messages(question: str, evidence: Sequence[Evidence]) -> list[dict[str, str]
 
 def parse_reading(content: str) -> Reading:
     """The JSON object in a reply, also between other words or code fences. An unreadable reply cites nothing."""
+    for value in json_objects(content):
+        if isinstance(value.get("answer"), str):
+            cited = value.get("evidence")
+            ids = tuple(item for item in cited if isinstance(item, str)) if isinstance(cited, list) else ()
+            whole = isinstance(cited, list) and len(ids) == len(cited)
+            return Reading(text=value["answer"], cited_ids=ids if whole else ())
+    return Reading(text="", cited_ids=())
+
+
+def json_objects(content: str) -> Iterator[dict[str, Any]]:
+    """Every JSON object that a text holds, from each opening brace on: outer ones before those inside of them."""
     start = content.find("{")
     while start >= 0:
         try:
             value, _ = json.JSONDecoder().raw_decode(content[start:])
         except (ValueError, RecursionError):
             value = None
-        if isinstance(value, dict) and isinstance(value.get("answer"), str):
-            cited = value.get("evidence")
-            ids = tuple(item for item in cited if isinstance(item, str)) if isinstance(cited, list) else ()
-            whole = isinstance(cited, list) and len(ids) == len(cited)
-            return Reading(text=value["answer"], cited_ids=ids if whole else ())
+        if isinstance(value, dict):
+            yield value
         start = content.find("{", start + 1)
-    return Reading(text="", cited_ids=())
 
 
 _TIME = re.compile(r"(?<![\d:])(?:(\d{1,2}):)?(\d{1,2}):(\d{2})(?![\d:])")

@@ -173,3 +173,44 @@ def test_search_still_finds_the_passage(memory):
     passage = said("The code of the garage is 4711.", 10, 12)
     memory.write([passage, dataclasses.replace(said("talk", 20, 21))])
     assert any(hit.text == passage.text for hit in memory.search(Query(text="garage code", k=2)))
+
+
+class Reader:
+    """A reader that states what it is told to, whatever it is given."""
+
+    def __init__(self, *told):
+        self.told = told
+
+    def read_facts(self, passages):
+        return [list(self.told) for _ in passages]
+
+
+def test_a_reader_is_believed_word_for_word_only(memory):
+    passage = "She keeps the spare fuse taped behind the meter."
+    memory.write([said(passage, 10, 12), said("lovely weather", 20, 22)])
+    assert memory.facts() == []
+    reader = Reader(
+        ("spare fuse", "location", "behind the meter", passage),
+        ("spare fuse", "location", "under the stairs", passage),
+        ("spare fuse", "location", "behind the meter", "She keeps it behind the meter."),
+        ("", "location", "behind the meter", passage),
+    )
+    receipt = memory.read_facts(reader)
+    assert (receipt.passages, receipt.stored, receipt.refused) == (2, 1, 7)
+    (fact,) = memory.facts("the spare fuse")
+    assert (fact.object, fact.evidence[0].text) == ("behind the meter", passage)
+    assert memory.read_facts(reader).stored == 0
+    assert memory.verify().sound
+
+
+def test_what_is_forgotten_while_it_is_read_is_not_stored(memory):
+    memory.write([said("The fuse is behind the meter.", 10, 12)])
+
+    class Forgetful(Reader):
+        def read_facts(self, passages):
+            memory.forget(span=span(10, 12))
+            return super().read_facts(passages)
+
+    receipt = memory.read_facts(Forgetful(("fuse", "place", "meter", "The fuse is behind the meter.")))
+    assert receipt.stored == 0
+    assert memory.facts(history=True) == []
