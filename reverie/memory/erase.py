@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reverie.memory import lexical
+from reverie.memory import episodes, lexical, pins
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
@@ -73,8 +73,9 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
+    episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision"):
+    for table in ("gap", "faded", "revision", "pin"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -94,6 +95,8 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    episodes.drop_touched(db, stream, touched.start_ns, touched.end_ns)
+    pins.cut(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -149,24 +152,24 @@ def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Era
     """Events inside the span go; those across an edge end or begin there, and one around it becomes two."""
     rows = db.execute(
         "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries, "
-        "level FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
+        "level, strength, recalled_ns, repeats FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
         (stream, _FAR_NS, span.end_ns, span.start_ns),
     ).fetchall()
-    for event, start_ns, end_ns, is_open, cause, previous, carries, level in rows:
+    for event, start_ns, end_ns, is_open, cause, previous, carries, *kept in rows:
         db.execute("DELETE FROM event WHERE id = ?", (event,))
         erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
         if start_ns < span.start_ns:
-            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, level))
+            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, *kept))
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
-            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, level))
+            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, *kept))
     db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", (stream, span.end_ns))
 
 
-def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int, int]) -> None:
+def _insert_event(db: sqlite3.Connection, row: tuple[int | str | None, ...]) -> None:
     db.execute(
-        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level, strength, recalled_ns, "
+        "repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row,
     )
 
@@ -198,7 +201,9 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
     used.update(
         row for (row,) in db.execute("SELECT l.id FROM label l JOIN track t ON t.name = l.name AND l.kind = 'object'")
     )
-    for (labels,) in db.execute("SELECT labels FROM event WHERE labels NOT NULL"):
+    for (labels,) in db.execute(
+        "SELECT labels FROM event WHERE labels NOT NULL UNION ALL SELECT labels FROM episode WHERE labels NOT NULL"
+    ):
         used.update(label_rows(labels)["label"].tolist())
     for row, name in db.execute("SELECT id, name FROM label").fetchall():
         if row not in used:
@@ -207,5 +212,10 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             db.execute("DELETE FROM label WHERE id = ?", (row,))
             erased.labels += 1
     db.execute(
-        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector)"
+        "DELETE FROM centre WHERE id NOT IN (SELECT centre FROM vector WHERE centre IS NOT NULL "
+        "UNION SELECT centre FROM sentence WHERE centre IS NOT NULL)"
+    )
+    db.execute(
+        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector "
+        "UNION SELECT encoder FROM centre UNION SELECT encoder FROM episode_vector)"
     )
