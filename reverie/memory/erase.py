@@ -24,6 +24,7 @@ from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
+_LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
@@ -39,25 +40,74 @@ class Erased:
 
 
 def erase(
-    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, gap_ns: int
+    db: sqlite3.Connection,
+    span: TimeSpan | None,
+    stream_ids: tuple[str, ...],
+    everything: bool,
+    gap_ns: int,
+    begun: Erased | None = None,
 ) -> Erased:
-    """Delete in the transaction that is open. With no span, whole streams go, and their names with them."""
-    erased = Erased()
-    before = _pictures(db)
-    marks = ",".join("?" * len(stream_ids))
-    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
-    streams = db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()
-    for (stream,) in streams:
+    """Delete in the transaction that is open. With no span, whole streams go, and their names with them.
+
+    `begun`: what `erase_some` took before, when all of it would be too much for one transaction. Then the text index
+    is left for the caller to purge, in steps too.
+    """
+    erased = begun or Erased()
+    before = _pictures(db) | erased.pictures
+    for stream in _streams(db, stream_ids, everything):
         if span is None:
             _erase_stream(db, stream, erased)
         else:
             _erase_span(db, stream, span, gap_ns, erased)
     _erase_names(db, erased)
-    lexical.purge(db)
+    if begun is None:
+        lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
     erased.pictures = before - _pictures(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
     return erased
+
+
+def erase_some(
+    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, most: int,
+    erased: Erased,
+) -> bool:  # fmt: skip
+    """Delete at most so many observations that lie inside of the span whole. False when there are none (left)."""
+    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
+    for stream in _streams(db, stream_ids, everything):
+        rows = db.execute(
+            "SELECT id, picture FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? "
+            "LIMIT ?",
+            (stream, low_ns, high_ns, most),
+        ).fetchall()
+        if rows:
+            erased.observations += _erase_rows(db, [row for row, _ in rows])
+            erased.pictures.update(picture for _, picture in rows if picture is not None)
+            db.execute("UPDATE memory SET erasures = erasures + 1")
+            return True
+    return False
+
+
+def bytes_to_change(
+    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool
+) -> int:
+    """About what the log takes when it is all erased at once: the rows, and the text index that is merged."""
+    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
+    rows = sum(
+        db.execute(
+            "SELECT count(*) FROM observation WHERE stream = ? AND start_ns >= ? AND start_ns < ?",
+            (stream, low_ns, high_ns),
+        ).fetchone()[0]
+        for stream in _streams(db, stream_ids, everything)
+    )
+    (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
+    return int(rows * _LOG_BYTES + index_bytes)
+
+
+def _streams(db: sqlite3.Connection, stream_ids: tuple[str, ...], everything: bool) -> list[int]:
+    marks = ",".join("?" * len(stream_ids))
+    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
+    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()]
 
 
 def _pictures(db: sqlite3.Connection) -> set[str]:

@@ -26,10 +26,10 @@ from reverie.errors import ConfigError, MemoryStoreError, UsageError
 from reverie.memory import export as exports
 from reverie.memory import pins, recalls
 from reverie.memory.backup import BackupReceipt, copy_memory
+from reverie.memory.bounded_erase import erase_within
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
 from reverie.memory.consolidation import Consolidation
-from reverie.memory.erase import erase
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
@@ -449,9 +449,8 @@ class Memory:
     def _erase(self, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool) -> ForgetReceipt:
         assert self._ingest is not None
         bytes_before = _directory_bytes(self.root)
-        with self._store.transaction(synced=True) as connection:
-            gap_ns = ns(self._config.segmentation.gap_s)
-            erased = erase(connection, span, stream_ids, everything, gap_ns)
+        gap_ns = ns(self._config.segmentation.gap_s)
+        erased = erase_within(self._store, self._room, span, stream_ids, everything, gap_ns)
         self._ingest.reset()
         recalls.empty(self.root)
         self._rank_again()

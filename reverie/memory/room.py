@@ -9,6 +9,8 @@ no room left, says so instead of breaking the promise.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
@@ -89,6 +91,16 @@ class Room:
         while self._merge_index():
             pass
         return self._store.reclaim()
+
+    def in_steps(self, step: Callable[[sqlite3.Connection, int], bool], at_most: int = 1 << 30) -> None:
+        """Repeat a step that takes about so many rows, each in a transaction of its own, until it returns False."""
+        for _ in range(at_most):
+            with self._store.transaction() as db:
+                going_on = step(db, max(self.budget.part_bytes // _ROW_BYTES, 1))
+            if self.budget.log_size > self.budget.log_bytes // 2:
+                self._store.checkpoint()
+            if not going_on:
+                break
 
     def _would_pass(self, needed_bytes: int) -> bool:
         return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes

@@ -105,7 +105,8 @@ def _centre_of(db: sqlite3.Connection, encoder: int) -> tuple[int, Float32[ndarr
     ).fetchall()
     if len(rows) < _FEWEST:
         return None
-    mean = np.mean([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows], axis=0, dtype=np.float32)
+    vectors = np.stack([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows])
+    mean: Float32[ndarray, "d"] = vectors.mean(axis=0)
     cursor = db.execute(
         "INSERT INTO centre (encoder, num_vectors, value) VALUES (?, ?, ?)", (encoder, len(rows), mean.tobytes())
     )
