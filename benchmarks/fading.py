@@ -30,9 +30,10 @@ from benchmarks.report import arguments, progress, publish, table
 from benchmarks.soak import WordVectors
 from reverie.clock import ManualClock
 from reverie.memory import Memory, MemoryConfig, StoreConfig, repeats, sign_codes
-from reverie.memory.demotion import Demoted, demote
+from reverie.memory.demotion import demote
 from reverie.memory.pictures import bytes_on_disk
 from reverie.memory.search_config import SearchConfig
+from reverie.memory.stretches import Demoted
 from reverie.perception.minilm import MiniLM
 from reverie.types import EndOfStream, Item, Modality, Observation, Query, StreamStart, TimeSpan, ns
 
@@ -238,12 +239,15 @@ def main() -> None:
 
 _NOT_KEPT = """
 
-Tried and left out: key frames that share the file of a near-duplicate (32 x 32 grey thumbs, no cell further than 14 of
-255 from one of the last 32). It saves 9 to 15 % of the key frames of a camera that never moves (car-detection.mp4: 14 %),
-nothing of store-aisle-detection.gif or a composed stream, and a row that is kept would show the file of a moment that was
-forgotten. A centroid stored with each event: those of episodes and repeats are as quickly made from the rows. The
-threshold of repeats comes from the same fixed cameras: centroids of neighbouring events of an empty room have cosines from 0.968 on,
-all others (the composed stream included) at most 0.921."""
+Tried and left out:
+
+- Key frames that share the file of a near-duplicate (32 x 32 grey thumbs, no cell further than 14 of 255 from one of
+  the last 32). It saves 9 to 15 % of the key frames of a camera that never moves (car-detection.mp4: 14 %), nothing of
+  store-aisle-detection.gif or a composed stream, and a row that is kept would show the file of a forgotten moment.
+- A centroid stored with each event: those of repeats and episodes are made from the rows as quickly.
+
+The threshold of repeats comes from the same fixed cameras: centroids of neighbouring events of an empty room have
+cosines from 0.968 on, all others (the composed stream included) at most 0.921."""
 
 
 if __name__ == "__main__":

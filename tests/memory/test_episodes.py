@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from reverie.memory import Memory, MemoryConfig
-from reverie.memory.demotion import Demoted, demote
+from reverie.memory.demotion import demote
 from reverie.memory.repeats import ALIKE
 from reverie.memory.sign_codes import decode, encode
+from reverie.memory.stretches import Demoted
 from reverie.memory.verify import verify
 from reverie.types import EndOfStream, Query, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of

@@ -10,8 +10,9 @@ import pytest
 
 from reverie.errors import MemoryStoreError, MemoryTooNew
 from reverie.memory import Memory
-from reverie.memory.demotion import Demoted, demote
+from reverie.memory.demotion import demote
 from reverie.memory.schema import SCHEMA_VERSION
+from reverie.memory.stretches import Demoted
 from reverie.memory.verify import MAX_LISTED, verify, verify_and_repair
 from reverie.types import EndOfStream, ns
 from tests.memory.reading import assert_whole, rows_of
