@@ -69,6 +69,17 @@ def test_of_a_stream_that_goes_on_the_last_stretch_waits(tmp_path):
         assert memory.episodes()[-1].span.end_s == 2400
 
 
+def test_a_run_of_many_hours_is_parted_all_the_way(tmp_path):
+    with open_memory(tmp_path, consolidate_every_s=10**9) as memory:
+        items = [seen(f"{PLACES[at // 480 % 4]} {at // 60 % 3}", at, cut=at % 60 == 0) for at in range(0, 18_000, 30)]
+        memory.write([*items, EndOfStream(stream_id="tv", pts_ns=ns(18_000))])
+        memory.consolidate()
+        episodes = memory.episodes()
+        assert (episodes[0].span.start_s, episodes[-1].span.end_s) == (0, 18_000)
+        assert all(a.span.end_ns == b.span.start_ns for a, b in itertools.pairwise(episodes))
+        assert all(300 <= episode.span.duration_ns / 1e9 <= 900 for episode in episodes)
+
+
 def test_writing_consolidates_by_itself_and_time_that_runs_out_is_told(tmp_path):
     with open_memory(tmp_path, consolidate_every_s=600) as memory:
         for start in range(0, len(items := long_stream(48)), 100):
