@@ -49,7 +49,7 @@ def test_what_is_pinned_stays_whole_while_all_else_fades(tmp_path):
             assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
         assert memory.rows(span(20, 40)) == before
         assert {event.level for event in memory.timeline(span(20, 40))} == {0}
-        assert {event.level for event in memory.timeline(span(3600, 7200))} == {3}
+        assert min(event.level for event in memory.timeline(span(3600, 7200))) >= 1
     assert_whole(tmp_path)
 
 
