@@ -11,6 +11,7 @@ import pytest
 from reverie.clock import ManualClock
 from reverie.errors import MemoryFull
 from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory.pictures import PictureFolder
 from reverie.types import EndOfStream, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
@@ -90,6 +91,7 @@ def test_the_budget_is_kept_at_every_moment(tmp_path, limit, hours):
             memory.search(Query(text="lantern", k=5))
         assert received == hours * 488  # nothing was refused
         assert {event.level for event in memory.timeline()} >= {0, 3}
+        assert memory._store.pictures.allocated_bytes() == PictureFolder(tmp_path).allocated_bytes()
     assert watcher.stop() <= TOLERANCE * limit
     assert_whole(tmp_path)
 
