@@ -225,6 +225,7 @@ class Memory:
             grown = self._store.num_database_bytes() - bytes_before
             if self._consolidation is not None and self._consolidation.is_due():
                 self._consolidation.run(thorough=False)
+                ingest.reset()
             return tally.receipt(num_pictures, max(0, grown) + picture_bytes)
 
     def forget(
@@ -254,9 +255,12 @@ class Memory:
         Writing does so by itself every `consolidate_every_s`, apart from the last. With `max_s` it stops at the first
         point after that many seconds; calling it again goes on.
         """
-        with self._writing():
+        with self._writing() as ingest:
             assert self._consolidation is not None
-            return self._consolidation.run(max_s)
+            try:
+                return self._consolidation.run(max_s)
+            finally:
+                ingest.reset()
 
     def pin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
         """Never make a span coarser: of all streams or of some; whole streams without one. Return all pins.
