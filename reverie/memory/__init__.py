@@ -1,6 +1,7 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
 from reverie.memory.search_config import SearchConfig
@@ -10,6 +11,7 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "Familiarity",
     "Finding",
     "ForgetReceipt",
     "GapRecord",

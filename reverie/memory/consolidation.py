@@ -12,6 +12,7 @@ from heapq import heapify, heappop, heappush
 from math import log
 
 from reverie.errors import MemoryFull
+from reverie.memory import familiarity
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import Demoted, demote
 from reverie.memory.retention import Victim, victims
@@ -19,6 +20,7 @@ from reverie.memory.store import Store
 
 _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32
+_FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most, the newest stay
 _KEPT_REVISIONS = (128, 8192)
 
 
@@ -54,6 +56,8 @@ class Consolidation:
     def _demote_until(self, target_bytes: int) -> bool:
         """Sink the water level; spare the short term unless all else is not enough."""
         demoted = Demoted()
+        with self._store.transaction() as db:
+            familiarity.trim(db, self.budget.max_bytes // _FAMILIARITY_SHARE)
         for short_term_ns in (self._short_term_ns, None):
             heap = victims(self._store.reader, short_term_ns)
             heapify(heap)

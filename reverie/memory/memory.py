@@ -28,7 +28,9 @@ from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
 from reverie.memory.consolidation import Consolidation
+from reverie.memory.cues import Cue, cue_of
 from reverie.memory.erase import erase
+from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
@@ -72,7 +74,7 @@ class Memory:
         clock: Clock,
         config: MemoryConfig,
     ) -> None:
-        self._store, self._config = store, config
+        self._store, self._config, self._text_encoder = store, config, text_encoder
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -218,6 +220,7 @@ class Memory:
                 pictures=len(erased.pictures),
                 bytes_freed=max(0, bytes_before - _directory_bytes(self.root)),
                 complete=complete,
+                less_familiar_hours=erased.less_familiar_hours,
             )
 
     # --- reading ------------------------------------------------------------------------------
@@ -236,6 +239,31 @@ class Memory:
             if not query.text.strip():
                 return self._browse.observations(query.modalities, query.stream_ids, query.span, query.k, newest=True)
             return self._search.search(query)
+
+    def familiarity(
+        self,
+        cue: str | Float32[ndarray, "d"],
+        encoder: str = "",
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Familiarity]:
+        """Whether something was seen, heard or read before: the hours that know it, the surest first.
+
+        Each hour of media time is kept as codes of 16 bytes for its distinct moments, at most 16 KiB, and answers
+        also when its events have been merged. The event that is still open is not asked.
+
+        Args:
+            cue: a sentence, compared with what was said and written; or a unit vector (D,) of the space `encoder`.
+            encoder: the `Observation.encoder` of pictures or sounds like the one that the vector is of.
+            span: only hours that overlap it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: an empty sentence; a vector without an encoder, not of unit length, or of another width.
+        """
+        with self._reading():
+            streams = self._search.passages.stream_rows(stream_ids)
+            return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
 
     def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
         """Events that overlap the span, in time order. The one still going on has `open` set."""
@@ -354,6 +382,9 @@ class Memory:
                 ingest.reset()
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _cue(self, given: str | Float32[ndarray, "d"], encoder: str) -> Cue:
+        return cue_of(self._store.reader, self._text_encoder, given, encoder)
 
     def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
         if self._consolidation is not None:

@@ -8,6 +8,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             │               └ sentence      vectors of the parts of long texts
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
+            ├─ familiarity                  "seen before?", for each hour
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
@@ -192,6 +193,17 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_FAMILIARITY = """
+CREATE TABLE familiarity (                 -- codes of the distinct moments of an hour (see familiarity)
+    stream INTEGER NOT NULL REFERENCES stream,
+    hour INTEGER NOT NULL,                 -- of media time: start_ns / 3600 s
+    modality INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (stream, hour, modality, encoder)
+) STRICT;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -218,7 +230,11 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels)
+def _add_familiarity(connection: sqlite3.Connection) -> None:
+    _run(connection, _FAMILIARITY)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_familiarity)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
