@@ -27,6 +27,7 @@ from reverie.memory import export as exports
 from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
+from reverie.memory.completion import Completion, Scope
 from reverie.memory.consolidation import Consolidation
 from reverie.memory.cues import Cue, cue_of
 from reverie.memory.erase import erase
@@ -81,6 +82,9 @@ class Memory:
         self._search = Search(store.reader, text_encoder, query_encoders, config.search, gap_s)
         self._browse = Browse(
             store.reader, self._search.index, self._search.passages, gap_s, config.search.writing_gap_s
+        )
+        self._completion = Completion(
+            store.reader, self._search.index, self._search.passages, config.search.sentence_share
         )
         self._ingest: Ingest | None = None
         self._consolidation: Consolidation | None = None
@@ -264,6 +268,36 @@ class Memory:
         with self._reading():
             streams = self._search.passages.stream_rows(stream_ids)
             return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
+
+    def complete(
+        self,
+        cue: str | Float32[ndarray, "d"] | TimeSpan,
+        encoder: str = "",
+        find: Modality = Modality.VISION,
+        k: int = 5,
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Hit]:
+        """What went with a fragment: what one sense perceived in the `k` events in which another perceived the cue.
+
+        Best first, one hit of each event; `Hit.dense` is the cosine of the cue and what it was taken for.
+
+        Args:
+            cue: a sentence that was said, written or heard; a unit vector (D,) of the space `encoder`; or a span of
+                the memory, whose other senses are the cue and whose own events are left out.
+            encoder: the `Observation.encoder` of the vector.
+            find: the sense that completes it.
+            k: how many at most.
+            span: only what lies in it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: a cue that cannot be, a span in which nothing has a vector, or `find` things.
+        """
+        with self._reading():
+            scope = Scope(streams=self._search.passages.stream_rows(stream_ids), span=span)
+            fragment = cue if isinstance(cue, TimeSpan) else self._cue(cue, encoder)
+            return self._completion.complete(fragment, find, k, scope)
 
     def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
         """Events that overlap the span, in time order. The one still going on has `open` set."""
