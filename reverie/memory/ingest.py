@@ -255,11 +255,13 @@ class Ingest:
     ) -> int:  # fmt: skip
         cursor = self._db.execute(
             "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, "
-            "surprise, text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "surprise, text, words, labels, boxes, picture, arousal) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
                 pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self._names.id_of), boxes, picture,
+                item.arousal,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None

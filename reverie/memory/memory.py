@@ -241,7 +241,9 @@ class Memory:
             if query.k <= 0:
                 return []
             if not query.text.strip():
-                return self._browse.observations(query.modalities, query.stream_ids, query.span, query.k, newest=True)
+                return self._browse.observations(
+                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                )
             return self._search.search(query)
 
     def familiarity(

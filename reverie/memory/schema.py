@@ -234,7 +234,11 @@ def _add_familiarity(connection: sqlite3.Connection) -> None:
     _run(connection, _FAMILIARITY)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_familiarity)
+def _add_arousal(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE observation ADD COLUMN arousal REAL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_familiarity, _add_arousal)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
