@@ -3,7 +3,15 @@
 from reverie.memory.backup import BackupReceipt
 from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
-from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
+from reverie.memory.records import (
+    ConsolidationReceipt,
+    ForgetReceipt,
+    GapRecord,
+    LabelCount,
+    MemoryStats,
+    PinRecord,
+    WriteReceipt,
+)
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
@@ -11,6 +19,7 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "ConsolidationReceipt",
     "Familiarity",
     "Finding",
     "ForgetReceipt",
@@ -19,6 +28,7 @@ __all__ = [
     "Memory",
     "MemoryConfig",
     "MemoryStats",
+    "PinRecord",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

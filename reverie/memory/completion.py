@@ -22,7 +22,7 @@ from reverie.memory.cues import Cue
 from reverie.memory.index import Index, PassageTable
 from reverie.memory.passages import EventRow, Passages
 from reverie.memory.schema import MODALITY_CODES
-from reverie.memory.vectors import dequantise
+from reverie.memory.sign_codes import Decoder
 from reverie.types import Hit, Modality, TimeSpan
 
 Vectors = Mapping[int, Float32[ndarray, "d"]]
@@ -77,13 +77,15 @@ class Completion:
     def _perceived(self, span: TimeSpan, find: Modality, scope: Scope) -> Vectors:
         """The mean unit vector, in each space, of what the other senses perceived in a span."""
         sums: dict[int, Float32[ndarray, "d"]] = {}
-        for stream, encoder, scale, code in self._db.execute(
-            "SELECT o.stream, v.encoder, v.scale, v.code FROM observation o JOIN vector v ON v.observation = o.id "
+        decoder = Decoder(self._db)
+        for stream, encoder, scale, code, centre in self._db.execute(
+            "SELECT o.stream, v.encoder, v.scale, v.code, v.centre FROM observation o "
+            "JOIN vector v ON v.observation = o.id "
             "WHERE o.start_ns < ? AND max(o.end_ns, o.start_ns + 1) > ? AND o.modality != ?",
             (span.end_ns, span.start_ns, MODALITY_CODES[find]),
         ):
             if scope.streams is None or stream in scope.streams:
-                vector = dequantise(np.frombuffer(code, np.int8), scale)
+                vector = decoder.vector(scale, code, centre)
                 sums[encoder] = sums[encoder] + vector if encoder in sums else vector
         if not sums:
             raise UsageError("nothing with a vector was perceived by another sense there: take another span")

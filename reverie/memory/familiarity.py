@@ -30,7 +30,7 @@ from numpy import ndarray
 
 from reverie.memory.cues import Cue
 from reverie.memory.schema import MODALITIES
-from reverie.memory.vectors import dequantise
+from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, TimeSpan, ns
 
 HOUR_NS = ns(3600.0)
@@ -40,7 +40,7 @@ MAX_CODES = 1024
 CODE_BYTES = NUM_BITS // 8
 _SAME_BITS = MATCH_BITS // 2
 _ROWS = (
-    "SELECT o.start_ns, o.modality, v.encoder, v.scale, v.code FROM observation o "
+    "SELECT o.start_ns, o.modality, v.encoder, v.scale, v.code, v.centre FROM observation o "
     f"JOIN vector v ON v.observation = o.id WHERE o.stream = ? AND o.modality IN ({','.join(map(str, MODALITIES))}) "
     "AND o.start_ns >= ? AND o.start_ns < ? ORDER BY o.start_ns, o.id"
 )
@@ -107,8 +107,9 @@ def _pack(codes: Codes) -> bytes:
 def take_in(db: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> None:
     """Let the filters know the moments that start in [start_ns, end_ns), a span of closed events."""
     groups: dict[tuple[int, int, int], list[Float32[ndarray, "d"]]] = {}
-    for at_ns, modality, encoder, scale, code in db.execute(_ROWS, (stream, start_ns, end_ns)):
-        vector = dequantise(np.frombuffer(code, np.int8), scale)
+    decoder = Decoder(db)
+    for at_ns, modality, encoder, scale, code, centre in db.execute(_ROWS, (stream, start_ns, end_ns)):
+        vector = decoder.vector(scale, code, centre)
         groups.setdefault((at_ns // HOUR_NS, modality, encoder), []).append(vector)
     for (hour, modality, encoder), vectors in groups.items():
         key = (stream, hour, modality, encoder)
@@ -148,20 +149,25 @@ def rebuild(db: sqlite3.Connection, stream: int, span: TimeSpan) -> int:
     )
 
 
-def trim(db: sqlite3.Connection, max_bytes: int) -> None:
-    """Drop the filters of the oldest hours, by wall clock, until the others take at most so many bytes."""
+def trim(db: sqlite3.Connection, max_bytes: int, step_bytes: int) -> bool:
+    """Drop filters of the oldest hours, by wall clock, until the others take at most so many bytes.
+
+    At most about `step_bytes` of them. Return whether more have to go.
+    """
     rows = db.execute(
         "SELECT f.stream, f.hour, f.modality, f.encoder, length(f.codes) FROM familiarity f "
         "JOIN stream s ON s.id = f.stream ORDER BY coalesce(s.wall_anchor_ns, s.started_ns) + f.hour * ?, "
         "f.stream, f.modality, f.encoder",
         (HOUR_NS,),
     ).fetchall()
-    total = sum(row[4] for row in rows)
+    total: int = sum(row[4] for row in rows)
+    least = total - step_bytes
     for *key, num_bytes in rows:
-        if total <= max_bytes:
-            return
+        if total <= max(max_bytes, least):
+            break
         db.execute("DELETE FROM familiarity WHERE stream = ? AND hour = ? AND modality = ? AND encoder = ?", key)
         total -= num_bytes
+    return total > max_bytes
 
 
 # --- reading ------------------------------------------------------------------------------------

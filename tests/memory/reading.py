@@ -7,18 +7,9 @@ from pathlib import Path
 from typing import Any
 
 TABLES = (
-    "stream",
-    "observation",
-    "encoder",
-    "vector",
-    "sentence",
-    "label",
-    "label_vector",
-    "event",
-    "track",
-    "gap",
-    "familiarity",
-)
+    "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
+    "revision", "pin", "centre", "episode", "episode_vector", "familiarity",
+)  # fmt: skip
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:

@@ -69,9 +69,9 @@ def test_it_outlives_demotion(memory):
     watch(memory, 2)
     before = [hours_of(memory, vector(f"thing{hour}x{k}")) for hour in range(2) for k in range(4)]
     with memory._store.transaction() as db:
-        for _ in range(3):
+        for _ in range(5):
             for (event,) in db.execute("SELECT id FROM event ORDER BY id").fetchall():
-                demote(db, event, Demoted())
+                demote(db, event, Demoted(), 0.0)
     assert memory.stats().observations["vision"] <= 16
     assert [hours_of(memory, vector(f"thing{hour}x{k}")) for hour in range(2) for k in range(4)] == before
 
@@ -90,9 +90,9 @@ def test_a_forgotten_span_is_not_recognised_and_the_rest_of_its_hour_is(memory, 
 def test_a_receipt_tells_of_hours_that_know_less_because_they_had_been_demoted(memory):
     watch(memory, 2)
     with memory._store.transaction() as db:
-        for _ in range(3):
+        for _ in range(5):
             for (event,) in db.execute("SELECT id FROM event WHERE start_ns < ?", (ns(HOUR_S),)).fetchall():
-                demote(db, event, Demoted())
+                demote(db, event, Demoted(), 0.0)
     assert memory.forget(span=span(0, 50)).less_familiar_hours == 1
     assert memory.forget(span=span(HOUR_S + 500, HOUR_S + 600)).less_familiar_hours == 0
 
@@ -157,9 +157,10 @@ def test_the_newest_hours_stay_in_a_small_budget(memory):
     watch(memory, 4)
     with memory._store.transaction() as db:
         total = db.execute("SELECT sum(length(codes)) FROM familiarity").fetchone()[0]
-        trim(db, total)
+        assert not trim(db, total, total)
         assert db.execute("SELECT count(DISTINCT hour) FROM familiarity").fetchone() == (4,)
-        trim(db, total // 2)
+        assert trim(db, total // 2, total // 8)
+        assert not trim(db, total // 2, total)
         assert db.execute("SELECT min(hour), max(hour) FROM familiarity").fetchone() == (2, 3)
 
 
