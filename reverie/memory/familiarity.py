@@ -180,18 +180,25 @@ def recognise(
     span: TimeSpan | None,
 ) -> list[Familiarity]:
     """Every hour that knows a cue, the surest first, then by stream and time."""
-    code = codes_of(cue.vector[None])[0]
-    found = []
-    for name, stream, hour, modality, packed in db.execute(
-        "SELECT s.name, f.stream, f.hour, f.modality, f.codes FROM familiarity f JOIN stream s ON s.id = f.stream "
-        "JOIN encoder e ON e.id = f.encoder WHERE e.name = ? ORDER BY f.stream, f.hour, f.modality",
-        (cue.encoder,),
-    ):
-        hour_span = TimeSpan(start_ns=hour * HOUR_NS, end_ns=(hour + 1) * HOUR_NS)
-        if (streams is not None and stream not in streams) or (span is not None and not span.overlaps(hour_span)):
-            continue
-        differing = int(_differing(unpack(packed), code).min())
-        if differing <= MATCH_BITS:
-            cosine = cos(pi * differing / NUM_BITS)
-            found.append(Familiarity(stream_id=name, span=hour_span, modality=MODALITIES[modality], cosine=cosine))
+    rows = [
+        (name, TimeSpan(start_ns=hour * HOUR_NS, end_ns=(hour + 1) * HOUR_NS), modality, packed)
+        for name, stream, hour, modality, packed in db.execute(
+            "SELECT s.name, f.stream, f.hour, f.modality, f.codes FROM familiarity f JOIN stream s ON s.id = f.stream "
+            "JOIN encoder e ON e.id = f.encoder WHERE e.name = ? ORDER BY f.stream, f.hour, f.modality",
+            (cue.encoder,),
+        )
+        if streams is None or stream in streams
+    ]
+    rows = [row for row in rows if span is None or span.overlaps(row[1])]
+    if not rows:
+        return []
+    differing = _differing(unpack(b"".join(row[3] for row in rows)), codes_of(cue.vector[None])[0])
+    firsts = np.cumsum([0] + [len(row[3]) // CODE_BYTES for row in rows[:-1]])
+    found = [
+        Familiarity(stream_id=name, span=hour, modality=MODALITIES[modality], cosine=cos(pi * nearest / NUM_BITS))
+        for (name, hour, modality, _), nearest in zip(
+            rows, np.minimum.reduceat(differing, firsts).tolist(), strict=True
+        )
+        if nearest <= MATCH_BITS
+    ]
     return sorted(found, key=lambda known: -known.cosine)
