@@ -311,8 +311,14 @@ class Memory:
             return row[0] if row else None
 
     def search(self, query: Query) -> list[Hit]:
-        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest."""
+        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest.
+
+        Raises:
+            UsageError: `Query.arousal` is no range.
+        """
         with self._reading():
+            if query.arousal is not None and not 0 <= query.arousal[0] <= query.arousal[1] <= 1:
+                raise UsageError(f"{query.arousal} is no range of arousal: give (low, high), each from 0 to 1")
             if query.k <= 0:
                 return []
             if not query.text.strip():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from reverie.errors import UsageError
 from reverie.memory import Memory
 from reverie.types import EndOfStream, Modality, Query, ns
 from tests.memory.worlds import BagOfWords, said, seen
@@ -52,6 +53,12 @@ def test_without_words_the_latest_in_the_range_are_given(memory):
     hits = memory.search(Query(k=5, arousal=SHOUTED))
     assert [hit.text for hit in hits] == ["the river floods the bridge", "orange ticket"]
     assert memory.search(Query(k=5, arousal=(0.4, 0.6))) == []
+
+
+@pytest.mark.parametrize("wrong", [(0.8, 0.2), (-0.1, 0.5), (0.5, float("nan"))])
+def test_a_range_that_is_none_is_told(memory, wrong):
+    with pytest.raises(UsageError, match="no range of arousal"):
+        memory.search(Query(text="river", arousal=wrong))
 
 
 def test_it_is_kept_with_the_row_and_refused_out_of_range(memory):
