@@ -2,8 +2,19 @@
 
 from reverie.memory.backup import BackupReceipt
 from reverie.memory.fact_reading import FactReader, FactReceipt
+from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
-from reverie.memory.records import Entity, ForgetReceipt, GapRecord, LabelCount, MemoryStats, Note, WriteReceipt
+from reverie.memory.records import (
+    ConsolidationReceipt,
+    Entity,
+    ForgetReceipt,
+    GapRecord,
+    LabelCount,
+    MemoryStats,
+    Note,
+    PinRecord,
+    WriteReceipt,
+)
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
@@ -11,9 +22,11 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "ConsolidationReceipt",
     "Entity",
     "FactReader",
     "FactReceipt",
+    "Familiarity",
     "Finding",
     "ForgetReceipt",
     "GapRecord",
@@ -22,6 +35,7 @@ __all__ = [
     "MemoryConfig",
     "MemoryStats",
     "Note",
+    "PinRecord",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

@@ -5,7 +5,7 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
-Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 33 bytes
+Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
 and D for each vector, 6 for each label.
 """
 
@@ -22,17 +22,19 @@ from numpy import ndarray
 
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.sign_codes import Decoder
 from reverie.memory.vectors import GrowingArray, cosines
 from reverie.types import Modality, ns
 
 _PAGE_ROWS = 20_000
 _FAR_NS = 1 << 62
 _ROWS = (
-    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
-    "FROM observation o LEFT JOIN vector v ON v.observation = o.id"
+    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, o.arousal, v.encoder, v.scale, v.code, "
+    "v.centre FROM observation o LEFT JOIN vector v ON v.observation = o.id"
 )
 _SENTENCES = (
-    "SELECT s.observation, s.encoder, s.scale, s.code FROM sentence s JOIN observation o ON o.id = s.observation"
+    "SELECT s.observation, s.encoder, s.scale, s.code, s.centre FROM sentence s "
+    "JOIN observation o ON o.id = s.observation"
 )
 
 
@@ -89,6 +91,7 @@ class PassageTable:
         self.starts_ns = GrowingArray(np.int64)
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
+        self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
         self.label_row = GrowingArray(np.int64)
@@ -102,7 +105,7 @@ class PassageTable:
         return len(self.ids)
 
     def extend(self, rows: list[tuple[Any, ...]]) -> None:
-        """Append (id, stream, modality, start, end, text, labels, encoder, scale, code) rows."""
+        """Append (id, stream, modality, start, end, text, labels, arousal, encoder, scale, code) rows."""
         first = len(self)
         columns = list(zip(*rows, strict=True))
         for column, values in zip(
@@ -110,23 +113,22 @@ class PassageTable:
         ):
             column.extend(values)
         self.text_hashes.extend([crc32(text.encode()) for text in columns[5]])
+        self.arousals.extend([np.nan if arousal is None else arousal for arousal in columns[7]])
         labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
         counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
         self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
         self.label_id.extend(labels["label"].astype(np.int64))
         self.label_score.extend(labels["score"].astype(np.float32))
         numbers = range(first, first + len(rows))
-        _extend_vectors(self.vectors, zip(numbers, columns[7], columns[8], columns[9], strict=True))
+        _extend_vectors(self.vectors, zip(numbers, columns[8], columns[9], columns[10], strict=True))
         self._order = self._rank = self._runs = None
 
-    def extend_sentences(self, rows: list[tuple[int, int, float, bytes]]) -> None:
+    def extend_sentences(self, rows: list[tuple[Any, ...]]) -> None:
         """Append (observation id, encoder, scale, code) of rows that are here."""
         numbers = np.searchsorted(self.ids.rows, [row[0] for row in rows]).tolist()
         _extend_vectors(self.sentences, ((number, *row[1:]) for number, row in zip(numbers, rows, strict=True)))
 
-    def replace(
-        self, gone: Bool[ndarray, "n"], rows: list[tuple[Any, ...]], sentences: list[tuple[int, int, float, bytes]]
-    ) -> None:
+    def replace(self, gone: Bool[ndarray, "n"], rows: list[tuple[Any, ...]], sentences: list[tuple[Any, ...]]) -> None:
         """Drop some rows and take in others with their sentences, keeping all in commit order."""
         kept = np.flatnonzero(~gone)
         fresh = PassageTable()
@@ -140,7 +142,7 @@ class PassageTable:
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: len(kept)]
         arrived = place[len(kept) :]
-        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes"):
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
         stays = moved[self.label_row.rows] >= 0
@@ -221,6 +223,7 @@ class Index:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._erasures = -1
+        self._decoder = Decoder(connection)
         self._clear()
 
     def _clear(self) -> None:
@@ -266,7 +269,7 @@ class Index:
         for table, codes in self._tables():
             marks = ",".join("?" * len(codes))
             gone = np.zeros(len(table), dtype=bool)
-            rows, sentences = list[tuple[Any, ...]](), list[tuple[int, int, float, bytes]]()
+            rows, sentences = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
             inside = (
                 f"WHERE o.stream = ? AND o.modality IN ({marks}) AND o.start_ns >= ? AND o.start_ns < ? AND o.id <= ?"
             )
@@ -274,10 +277,8 @@ class Index:
                 starts_ns = table.starts_ns.rows
                 gone |= (table.streams.rows == stream) & (starts_ns >= start_ns) & (starts_ns < end_ns)
                 bounds = (stream, *codes, start_ns, end_ns, self._last_id)
-                rows += self._db.execute(f"{_ROWS} {inside}", bounds).fetchall()
-                sentences += self._db.execute(
-                    f"{_SENTENCES} {inside} ORDER BY s.observation, s.part", bounds
-                ).fetchall()
+                rows += self._read(f"{_ROWS} {inside}", bounds)
+                sentences += self._read(f"{_SENTENCES} {inside} ORDER BY s.observation, s.part", bounds)
             if gone.any() or rows:
                 table.replace(gone, rows, sentences)
 
@@ -286,23 +287,31 @@ class Index:
         return (self.pictures, (MODALITY_CODES[Modality.VISION],)), (self.texts, texts)
 
     def _read_page(self) -> int:
-        rows = self._db.execute(
+        rows = self._read(
             f"{_ROWS} WHERE o.id > ? AND o.modality != ? ORDER BY o.id LIMIT ?",
             (self._last_id, MODALITY_CODES[Modality.OBJECTS], _PAGE_ROWS),
-        ).fetchall()
+        )
         for table, codes in self._tables():
             chosen = [row for row in rows if row[2] in codes]
             if chosen:
                 table.extend(chosen)
         if rows:
             self.texts.extend_sentences(
-                self._db.execute(
+                self._read(
                     f"{_SENTENCES} WHERE s.observation > ? AND s.observation <= ? ORDER BY s.observation, s.part",
                     (self._last_id, rows[-1][0]),
-                ).fetchall()
+                )
             )
             self._last_id = rows[-1][0]
         return len(rows)
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Rows with vectors as int8, whatever they are kept as; in one snapshot with the centres that they need."""
+        self._db.execute("BEGIN")
+        try:
+            return self._decoder.as_int8(self._db.execute(query, values).fetchall())
+        finally:
+            self._db.execute("COMMIT")
 
     def shown_until_ns(self, gap_s: float) -> Int64[ndarray, "n"]:
         """When each picture stopped being what was seen.

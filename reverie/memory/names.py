@@ -19,7 +19,7 @@ from reverie.memory.vectors import quantise
 
 def drop_unused_encoders(connection: sqlite3.Connection) -> None:
     """Forget the names of spaces in which no vector is left."""
-    tables = ("vector", "label_vector", "template", "note")
+    tables = ("vector", "label_vector", "centre", "episode_vector", "familiarity", "template", "note")
     used = " UNION ".join(f"SELECT encoder FROM {table}" for table in tables)
     connection.execute(f"DELETE FROM encoder WHERE id NOT IN ({used})")
 

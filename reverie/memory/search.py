@@ -8,6 +8,7 @@ Evidence, each in [0, 1]:
   each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
 - looks and sounds (`entities`): a question that holds the name of something that was taught is compared with its
   templates, too, and what is alike enough bears its name;
+- arousal, if asked for: how near the voice was to it, added as Emotional RAG adds the mood (Huang et al. 2024, C-A);
 - labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
   exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
   1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
@@ -89,9 +90,10 @@ class Search:
         looks = entities.named_in(self._db, query.text)
         found = [
             *self._texts(query, streams, matches, by_row, looks),
-            *self._pictures(query, streams, labels, by_row, looks),
-            *self._things(query, streams, labels),
         ]
+        if query.arousal is None:  # nothing that is seen has it
+            found += self._pictures(query, streams, labels, by_row, looks)
+            found += self._things(query, streams, labels)
         found.sort(key=lambda passage: (-passage.score, passage.kind, passage.peak))
         primary = query.k if query.neighbours <= 0 else max(1, query.k - int(self._config.neighbour_share * query.k))
         hits = self._hits(found[: query.k])
@@ -129,6 +131,10 @@ class Search:
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
         score, dense, whose = self._alike(table, looks, score, dense)
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
+        if query.arousal is not None:
+            keep &= ~np.isnan(table.arousals.rows)
+            near = _nearness(table.arousals.rows, query.arousal)
+            score = (score + config.arousal_weight * near) / (1 + config.arousal_weight)
         taken: set[int] = set()
         num_found = 0
         for row in _best(np.where(keep, score, 0.0)):
@@ -343,6 +349,13 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
+
+
+def _nearness(arousals: Float32[ndarray, "n"], asked: tuple[float, float]) -> Scores:
+    """1 inside the asked range, less by the distance outside of it, 0 where there is no arousal."""
+    outside = np.maximum(asked[0] - arousals, arousals - asked[1])
+    near: Scores = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
+    return near
 
 
 def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:

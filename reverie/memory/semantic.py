@@ -225,7 +225,8 @@ def _kept_looks(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template
     """The vectors that memory keeps of the pictures in a span and of the one that stood there, and all they span."""
     rows = db.execute(
         "SELECT e.name, v.scale, v.code, o.start_ns FROM observation o JOIN vector v ON v.observation = o.id "
-        "JOIN encoder e ON e.id = v.encoder WHERE o.stream = ?1 AND o.modality = ?2 AND o.start_ns < ?3 "
+        "JOIN encoder e ON e.id = v.encoder WHERE o.stream = ?1 AND o.modality = ?2 AND v.centre IS NULL "
+        "AND o.start_ns < ?3 "
         "AND o.start_ns >= (SELECT coalesce(max(start_ns), ?4) FROM observation WHERE stream = ?1 AND modality = ?2 "
         "AND start_ns <= ?4) ORDER BY o.start_ns DESC LIMIT ?5",
         (
