@@ -43,7 +43,8 @@ def recalls(dialogue: Dialogue, encoder: MiniLM, folder: Path) -> tuple[list[flo
         memory.write(
             [
                 Observation(
-                    stream_id="talk", seq=0, span=TimeSpan(start_ns=0, end_ns=ns(1)), modality=Modality.SPEECH, text="hi"
+                    stream_id="talk", seq=0, span=TimeSpan(start_ns=0, end_ns=ns(1)), modality=Modality.SPEECH,
+                    text="hi",
                 )
             ]
         )  # fmt: skip
