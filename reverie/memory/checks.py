@@ -186,7 +186,7 @@ def wrong_facts(db: sqlite3.Connection) -> Iterator[Problem]:
             yield f"fact {row}", f"is looked up as {key!r}, and is about {subject!r}"
         if modality not in MODALITIES or end < start:
             yield f"fact {row}", "has a sense or a span that cannot be"
-        if thing not in quote.replace("’", "'"):
+        if thing.replace("’", "'") not in quote.replace("’", "'"):
             yield f"fact {row}", "says what its quote does not"
 
 

@@ -28,6 +28,7 @@ from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.types import NS_PER_S, Citation, Fact, Modality, TimeSpan
 
 _STANDING_NS = 2 * NS_PER_S  # writing that stands is read again and again
+_ROW_BYTES = "100 + length(subject) + length(predicate) + length(object) + 2 * length(key) + length(quote)"
 _ARTICLES = re.compile(r"^(?:the|my|our|your|this|that|an?) ")
 
 
@@ -169,6 +170,26 @@ def _valid(chain: Iterable[_Row]) -> Iterator[Fact]:
             superseded_by=later.row if later else None,
             evidence=tuple(row.citation for row in run),
         )
+
+
+def trim(db: sqlite3.Connection, max_bytes: int, most: int) -> bool:
+    """While all take more than this, drop up to `most`: the earliest of those that others followed, then of the rest.
+
+    Return whether any was dropped, in the transaction that is open.
+    """
+    (held,) = db.execute(f"SELECT coalesce(sum({_ROW_BYTES}), 0) FROM fact").fetchone()
+    if held <= max_bytes:
+        return False
+    later = "SELECT 1 FROM fact g WHERE g.key = f.key AND g.predicate = f.predicate AND g.id > f.id"
+    for which in (f"WHERE EXISTS ({later}) ", ""):
+        ids = db.execute(f"SELECT id, {_ROW_BYTES} FROM fact f {which}ORDER BY id LIMIT ?", (most,)).fetchall()
+        for row, num_bytes in ids:
+            if held > max_bytes:
+                db.execute("DELETE FROM fact WHERE id = ?", (row,))
+                held -= num_bytes
+        if ids:
+            return True
+    return False
 
 
 def erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan) -> None:

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
-from reverie.memory import familiarity
+from reverie.memory import facts, familiarity
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -26,6 +26,7 @@ _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
+_FACT_SHARE = 8  # of the budget: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
@@ -114,6 +115,7 @@ class Room:
     def _rank(self, short_term_ns: int | None) -> list[Victim]:
         limit = self.budget.max_bytes // _FAMILIARITY_SHARE
         self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
+        self.in_steps(lambda db, most: facts.trim(db, self.budget.max_bytes // _FACT_SHARE, most))
         ranked = self._ranking.victims(short_term_ns)
         heapify(ranked)
         self._ranked = ranked

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
@@ -157,18 +157,13 @@ class Semantic(ABC):
             return facts.read(self._store.reader, subject, predicate, at_ns, known_at_ns, history)
 
     def read_facts(
-        self,
-        reader: FactReader,
-        *,
-        stream_ids: tuple[str, ...] = (),
-        span: TimeSpan | None = None,
-        on_progress: Callable[[int, int], None] | None = None,
+        self, reader: FactReader, *, stream_ids: tuple[str, ...] = (), span: TimeSpan | None = None
     ) -> FactReceipt:
         """Let a reader, such as a language model, state facts of what was said and written.
 
         Each batch is asked with no lock held and stored in one transaction; a statement that does not stand in its
-        passage word for word is refused. Reading the same passages again adds only what is new. `on_progress` is told
-        how many passages of how many are done. What the reader raises ends it; what was stored before stays.
+        passage word for word is refused. Reading the same passages again adds only what is new. What the reader raises
+        ends it; what was stored before stays.
         """
         with self._reading():
             found = self._browse.rows(span, (Modality.SPEECH, Modality.WRITING), stream_ids, False)
@@ -182,8 +177,6 @@ class Semantic(ABC):
                     holding = fact_reading.verbatim(said, passage.text)
                     refused += len(said) - len(holding)
                     stored += fact_reading.store(db, passage, holding, self._clock.wall_ns())
-            if on_progress is not None:
-                on_progress(first + len(batch), len(passages))
         return FactReceipt(passages=len(passages), stored=stored, refused=refused)
 
     # --- notes --------------------------------------------------------------------------------

@@ -214,3 +214,22 @@ def test_what_is_forgotten_while_it_is_read_is_not_stored(memory):
     receipt = memory.read_facts(Forgetful(("fuse", "place", "meter", "The fuse is behind the meter.")))
     assert receipt.stored == 0
     assert memory.facts(history=True) == []
+
+
+def test_facts_take_no_more_than_they_may_and_the_superseded_go_first(memory):
+    for at_s in range(20):
+        memory.write([said(f"The code of the garage is {100 + at_s}.", 10 * at_s, 10 * at_s + 1)])
+    memory.write([said("The gate is now C3.", 900, 901)])
+    with memory._store.transaction() as db:
+        assert fact_rows.trim(db, 2000, 8)
+        while fact_rows.trim(db, 2000, 8):
+            pass
+        assert not fact_rows.trim(db, 1 << 20, 8)
+    kept = memory.facts(history=True)
+    assert 5 <= len(kept) <= 13
+    assert [fact.object for fact in memory.facts()] == ["119", "C3"]
+    assert [fact.object for fact in kept[:-1]] == [str(120 - n) for n in range(len(kept) - 1, 0, -1)]
+    with memory._store.transaction() as db:
+        while fact_rows.trim(db, 0, 8):
+            pass
+    assert memory.facts(history=True) == []
