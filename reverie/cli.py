@@ -134,15 +134,22 @@ def forget(
     from_s: Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")] = None,
     to_s: Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")] = None,
     stream: StreamOption = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="What holds all of these words, or a name that does.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Forget everything in this memory.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete for good: a span, a stream, or all."""
+    """Delete for good: a span, a stream, what holds some words, or all."""
     from reverie.pipeline.session import forget as forget_in
+    from reverie.pipeline.show import forgotten_as_dict, forgotten_as_text
 
-    receipt = forget_in(memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), everything=everything)
-    text = ", ".join(f"{value} {name}" for name, value in receipt.items())
-    _print(receipt if as_json else f"forgotten: {text}", as_json)
+    receipt = forget_in(
+        memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), text=text, everything=everything,
+        dry_run=dry_run,
+    )  # fmt: skip
+    _print(forgotten_as_dict(receipt) if as_json else forgotten_as_text(receipt), as_json)
 
 
 @memory_app.command("stats")

@@ -24,7 +24,7 @@ VERBS = {
     "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
     "timeline": ["--memory!", "--stream", "--json"],
     "export": ["--memory!", "--format", "--out", "--stream"],
-    "forget": ["--memory!", "--from", "--to", "--stream", "--all", "--json"],
+    "forget": ["--memory!", "--from", "--to", "--stream", "--text", "--all", "--dry-run", "--json"],
     "memory stats": ["--memory!", "--json"],
     "memory backup": ["target", "--memory!", "--json"],
     "memory restore": ["backup", "--memory!", "--json"],
@@ -89,7 +89,7 @@ def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forget"], "--from and --to, --stream, or --all"),
+        (["forget"], "--from and --to, --stream, --text, or --all"),
         (["forget", "--all", "--from", "3"], "--all alone"),
         (["forget", "--from", "9", "--to", "3"], "has to be after --from"),
         (["export", "--format", "parquet"], "--out"),

@@ -1,9 +1,10 @@
-"""Forgetting for good: rows, indexes, log, pictures.
+"""Forgetting for good: rows, indexes, log, pictures. (By words: see `erase_text`.)
 
 What overlaps the span goes whole: an utterance half inside is deleted, and so is a picture that was shown
 before the span and still stood in it. Events keep the time that is left. The span is noted as a gap with the
 reason "forgotten" (and the time that lost its picture with it as "forgotten pictures"), so that sending
-the same observations again does not bring them back, and no earlier picture seems to stand there.
+the same observations again does not bring them back, and no earlier picture seems to stand there. Of an
+event that was made coarser, the moment that stands for the span goes whole, and so does the key frame.
 
 Deleted cells and pages are zeroed (`secure_delete`), the text indexes are merged so that no marker keeps a
 word, the log is folded into the database and emptied, and free pages return to the disk.
@@ -12,52 +13,65 @@ word, the log is folded into the database and emptied, and free pages return to 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reverie.memory import lexical
+from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
+from reverie.memory.records import Forgettable
 from reverie.memory.rows import box_rows, label_rows
-from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITIES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
+_MAX_FOUND = 100
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
 @dataclass(slots=True)
 class Erased:
-    """What one erasure took; `pictures` are the names that no row holds any more."""
+    """What one erasure took: rows by sense, and by table; `pictures` are the names that no row holds any more."""
 
-    observations: int = 0
+    senses: Counter[int] = field(default_factory=Counter)
+    vectors: int = 0
     tracks: int = 0
     events: int = 0
     labels: int = 0
     pictures: set[str] = field(default_factory=set)
+    found: list[Forgettable] = field(default_factory=list)
 
 
-def erase(
-    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, gap_ns: int
-) -> Erased:
-    """Delete in the transaction that is open. With no span, whole streams go, and their names with them."""
-    erased = Erased()
-    before = _pictures(db)
-    marks = ",".join("?" * len(stream_ids))
-    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
-    streams = db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()
-    for (stream,) in streams:
+def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int], gap_ns: int, erased: Erased) -> None:
+    """Delete in the transaction that is open, inside `erasing`. With no span, whole streams go, and their names too."""
+    for stream in streams:
         if span is None:
             _erase_stream(db, stream, erased)
         else:
             _erase_span(db, stream, span, gap_ns, erased)
+
+
+@contextmanager
+def erasing(db: sqlite3.Connection) -> Iterator[Erased]:
+    """What every erasure ends with: names, index entries and pictures that nothing uses any more go."""
+    erased = Erased()
+    before = _pictures(db)
+    yield erased
     _erase_names(db, erased)
     lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
     erased.pictures = before - _pictures(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
-    return erased
+
+
+def streams_of(db: sqlite3.Connection, stream_ids: tuple[str, ...]) -> list[int]:
+    """Numbers of the named streams, of all when none is named."""
+    chosen = f" WHERE name IN ({','.join('?' * len(stream_ids))})" if stream_ids else ""
+    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen} ORDER BY id", stream_ids)]
 
 
 def _pictures(db: sqlite3.Connection) -> set[str]:
@@ -71,10 +85,10 @@ def _pictures(db: sqlite3.Connection) -> set[str]:
 
 def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
-    erased.observations += _erase_rows(db, ids)
+    erase_rows(db, ids, erased)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision"):
+    for table in ("gap", "faded", "revision", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -87,13 +101,15 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     overlapping = "stream = ?1 AND start_ns < ?2 AND max(end_ns, start_ns + 1) > ?3"
     bounds = (stream, span.end_ns, span.start_ns)
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
-    standing = dict(_still_standing(db, stream, span.start_ns, gap_ns))
+    standing = dict(still_standing(db, stream, span.start_ns, gap_ns))
     ids.update(standing)
     touched = _extent(db, ids, span)
     for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
-    erased.observations += _erase_rows(db, ids)
+    erase_rows(db, ids, erased)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    touched = touched.union(drop_faded_pictures(db, stream, span))
+    drop_faded_visits(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -105,7 +121,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         (stream, MODALITY_CODES[Modality.VISION], span.end_ns),
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
-    _sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
+    sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 
 def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeSpan:
@@ -116,7 +132,7 @@ def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeS
     return span
 
 
-def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[tuple[int, int]]:
+def still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[tuple[int, int]]:
     """(id, start_ns) of the last picture and of the last boxes before a time, unless a loss lies between."""
     (lost_ns,) = db.execute(
         f"SELECT max(start_ns) FROM gap WHERE stream = ? AND start_ns < ? AND {A_LOSS}",
@@ -132,17 +148,23 @@ def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int
             yield row[0], row[1]
 
 
-def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
-    count = 0
+def erase_rows(db: sqlite3.Connection, ids: Iterable[int], erased: Erased) -> None:
+    """Delete observations with what hangs on them: index entry, vector, vectors of sentences."""
     for row in ids:
-        text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
+        name, text, modality, start_ns, end_ns = db.execute(
+            "SELECT s.name, text, modality, start_ns, end_ns FROM observation o JOIN stream s ON s.id = o.stream "
+            "WHERE o.id = ?",
+            (row,),
+        ).fetchone()
+        if len(erased.found) < _MAX_FOUND:
+            span = TimeSpan(start_ns=start_ns, end_ns=end_ns)
+            erased.found.append(Forgettable(stream_id=name, span=span, modality=MODALITIES[modality], text=text))
         if text and modality in _TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
-        db.execute("DELETE FROM vector WHERE observation = ?", (row,))
-        db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
+        for table in ("vector", "sentence"):
+            erased.vectors += db.execute(f"DELETE FROM {table} WHERE observation = ?", (row,)).rowcount
         db.execute("DELETE FROM observation WHERE id = ?", (row,))
-        count += 1
-    return count
+        erased.senses[modality] += 1
 
 
 def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Erased) -> None:
@@ -171,7 +193,7 @@ def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, in
     )
 
 
-def _sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
+def sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
     """Labels and key frames of the closed events that something erased had a part in."""
     rows = db.execute(
         "SELECT id, start_ns, end_ns, previous, carries FROM event WHERE stream = ? AND NOT open "
@@ -196,7 +218,10 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
         used.update(label_rows(labels)["label"].tolist())
         used.update(box_rows(boxes)["name"].tolist())
     used.update(
-        row for (row,) in db.execute("SELECT l.id FROM label l JOIN track t ON t.name = l.name AND l.kind = 'object'")
+        row
+        for (row,) in db.execute(
+            "SELECT id FROM label WHERE kind = 'object' AND name IN (SELECT v.key FROM track t, json_each(t.votes) v)"
+        )
     )
     for (labels,) in db.execute("SELECT labels FROM event WHERE labels NOT NULL"):
         used.update(label_rows(labels)["label"].tolist())

@@ -147,7 +147,10 @@ class Ingest:
         if has_faded(self._db, stream.row, item.span.start_ns):
             return True
         key = (stream.row, MODALITY_CODES[item.modality], item.seq)
-        found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
+        number = "stream = ?1 AND modality = ?2 AND seq = ?3"
+        found = self._db.execute(
+            f"SELECT 1 FROM observation WHERE {number} UNION ALL SELECT 1 FROM forgotten WHERE {number}", key
+        )
         return found.fetchone() is not None
 
     def _has_width(self, item: Observation, widths: dict[str, int]) -> bool:

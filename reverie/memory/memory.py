@@ -28,11 +28,13 @@ from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
 from reverie.memory.consolidation import Consolidation
-from reverie.memory.erase import erase
+from reverie.memory.erase import erase, erasing, streams_of
+from reverie.memory.erase_text import erase_text
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, Tally, WriteReceipt
+from reverie.memory.schema import MODALITIES
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
@@ -187,37 +189,59 @@ class Memory:
         *,
         span: TimeSpan | None = None,
         stream_ids: Sequence[str] = (),
+        text: str | None = None,
         everything: bool = False,
+        dry_run: bool = False,
     ) -> ForgetReceipt:
-        """Delete for good: a span (of all streams, or of some), whole streams, or everything.
+        """Delete for good: a span (of all streams, or of some), whole streams, what holds words, or everything.
 
-        What overlaps the span goes whole. Afterwards no file of the directory holds a byte of it, unless the
-        receipt says that it is not complete.
+        With no `text`, what overlaps the span goes whole. With `text`, what holds all of its words does, and the key
+        frames of these moments (see `reverie.memory.erase_text`), in the span and streams if any are named.
+        Afterwards no file of the directory holds a byte of it, unless the receipt says that it is not complete.
+
+        Args:
+            span: media time.
+            stream_ids: only of these.
+            text: words, all of which one text or name has to hold.
+            everything: all streams, whole.
+            dry_run: only count what would go.
 
         Raises:
-            UsageError: nothing was named, or a stream that is not there.
+            UsageError: nothing was named, or a stream that is not there, or a text without words.
         """
-        if not (span or stream_ids or everything):
-            raise UsageError("say what to forget: a span, a stream, or everything")
+        if not (span or stream_ids or everything or text is not None):
+            raise UsageError("say what to forget: a span, a stream, words, or everything")
         self.require_streams(stream_ids)
         with self._writing() as ingest:
             bytes_before = _directory_bytes(self.root)
-            with self._store.transaction(synced=True) as connection:
+            with (
+                self._store.transaction(synced=not dry_run, undone=dry_run) as connection,
+                erasing(connection) as erased,
+            ):
                 gap_ns = ns(self._config.segmentation.gap_s)
-                erased = erase(connection, None if everything else span, tuple(stream_ids), everything, gap_ns)
-            ingest.reset()
-            self._store.pictures.remove(erased.pictures)
-            with self._read_lock:
-                self._search.passages.forget_names()
-                complete = self._store.reclaim()
+                streams = streams_of(connection, () if everything else tuple(stream_ids))
+                if text is not None and not everything:
+                    erase_text(connection, text, span, streams, gap_ns, erased)
+                else:
+                    erase(connection, None if everything else span, streams, gap_ns, erased)
+            complete = True
+            if not dry_run:
+                ingest.reset()
+                self._store.pictures.remove(erased.pictures)
+                with self._read_lock:
+                    self._search.passages.forget_names()
+                    complete = self._store.reclaim()
             return ForgetReceipt(
-                observations=erased.observations,
+                senses={str(MODALITIES[code]): count for code, count in sorted(erased.senses.items())},
+                vectors=erased.vectors,
                 tracks=erased.tracks,
                 events=erased.events,
                 labels=erased.labels,
                 pictures=len(erased.pictures),
-                bytes_freed=max(0, bytes_before - _directory_bytes(self.root)),
+                bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
                 complete=complete,
+                dry_run=dry_run,
+                found=tuple(erased.found) if dry_run else (),
             )
 
     # --- reading ------------------------------------------------------------------------------

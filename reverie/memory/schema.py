@@ -12,6 +12,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
     faded, revision                         what demotion made coarser (see `demotion`)
+    forgotten                               observations that were erased one by one: only their numbers
 
 `PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
 is. Numbers are never used twice, so a cache cannot mistake one row for another. A migration is never
@@ -192,6 +193,15 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_FORGOTTEN = """
+CREATE TABLE forgotten (                   -- sent again, these stay away; of a forgotten span its gap says so
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (stream, modality, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -218,7 +228,11 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels)
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_forgotten)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -90,10 +90,11 @@ class Store:
         return self._connections[0]
 
     @contextmanager
-    def transaction(self, synced: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, synced: bool = False, undone: bool = False) -> Iterator[sqlite3.Connection]:
         """One atomic write: committed at the end, or undone whole.
 
         `synced`: on disk then whatever the durability, for a caller that deletes files once the rows are gone.
+        `undone`: never committed, for a caller that wants to know what it would do.
         """
         with self.errors():
             connection = self.writer
@@ -102,7 +103,7 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-                connection.execute("COMMIT")
+                connection.execute("ROLLBACK" if undone else "COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")

@@ -6,7 +6,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-TABLES = ("stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap")
+TABLES = (
+    "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap",
+    "forgotten",
+)  # fmt: skip
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:
