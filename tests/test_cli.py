@@ -20,18 +20,30 @@ from demos.sample.truth import Truth
 from reverie.cli import Format, RunnerName, app
 
 VERBS = {
-    "watch": ["SOURCE...", "--memory!", "--profile", "--runner", "--json"],
-    "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
-    "timeline": ["--memory!", "--stream", "--json"],
-    "export": ["--memory!", "--format", "--out", "--stream"],
-    "forget": ["--memory!", "--from", "--to", "--stream", "--text", "--all", "--dry-run", "--json"],
-    "memory stats": ["--memory!", "--json"],
-    "memory backup": ["target", "--memory!", "--json"],
-    "memory restore": ["backup", "--memory!", "--json"],
-    "memory verify": ["--memory!", "--repair", "--json"],
+    "watch": ["SOURCE...", "--memory!", "--key-file", "--profile", "--runner", "--json"],
+    "ask": ["question", "--memory!", "--key-file", "--profile", "--stream", "--json"],
+    "timeline": ["--memory!", "--key-file", "--stream", "--json"],
+    "export": ["--memory!", "--key-file", "--format", "--out", "--stream"],
+    "forget": [
+        "--memory!",
+        "--key-file",
+        "--from",
+        "--to",
+        "--stream",
+        "--text",
+        "--all",
+        "--copies",
+        "--dry-run",
+        "--json",
+    ],
+    "memory stats": ["--memory!", "--key-file", "--json"],
+    "memory backup": ["target", "--memory!", "--key-file", "--json"],
+    "memory restore": ["backup", "--memory!", "--key-file", "--json"],
+    "memory encrypt": ["target", "--memory!", "--key-file", "--json"],
+    "memory verify": ["--memory!", "--key-file", "--repair", "--json"],
     "doctor": ["--json"],
     "config show": ["--profile", "--json"],
-    "demo": ["--memory", "--profile", "--runner", "--port"],
+    "demo": ["--memory", "--key-file", "--profile", "--runner", "--port"],
 }
 CITATION = ["stream_id", "start_s", "end_s", "modality", "text", "thumbnail", "score"]
 

@@ -52,7 +52,7 @@ class Budget:
         """What is occupied once free pages are given back, the log's share included."""
         (free,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
         (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
-        return self._store.num_database_bytes() - int(free * page_bytes) + self.log_bytes + self._beside()
+        return self._store.num_database_bytes() - free * int(page_bytes) + self.log_bytes + self._beside()
 
     def _beside(self) -> int:
         root = self._store.root

@@ -28,8 +28,10 @@ from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
 from reverie.memory.consolidation import Consolidation
+from reverie.memory.copies import copies_of, drop_copies, note_copy
 from reverie.memory.erase import erase, erasing, streams_of
 from reverie.memory.erase_text import erase_text
+from reverie.memory.finisher import Finisher
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
@@ -73,8 +75,9 @@ class Memory:
         query_encoders: Mapping[str, TextEncoder],
         clock: Clock,
         config: MemoryConfig,
+        key: bytes | None = None,
     ) -> None:
-        self._store, self._config = store, config
+        self._store, self._config, self._clock, self._key = store, config, clock, key
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -87,11 +90,20 @@ class Memory:
         if store.mode == "w":
             names = Names(store.writer, text_encoder.encoder_id)
             self._ingest = Ingest(
-                store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
+                store.writer,
+                names,
+                text_encoder,
+                clock,
+                config.segmentation,
+                config.max_picture_bytes,
+                store.pictures.name_of,
             )
             if config.max_bytes is not None:
                 budget = Budget(store, config.max_bytes)
                 self._consolidation = Consolidation(store, budget, ns(config.short_term_s))
+        self._finisher = Finisher(self._finish)
+        if not store.settled:
+            self._finisher.start()
 
     @classmethod
     def open(
@@ -103,6 +115,7 @@ class Memory:
         query_encoders: Mapping[str, TextEncoder] | None = None,
         clock: Clock | None = None,
         config: MemoryConfig | None = None,
+        key: bytes | str | None = None,
     ) -> Memory:
         """Open the memory in a directory; mode "w" makes it if need be.
 
@@ -115,18 +128,21 @@ class Memory:
                 not compared with questions (their labels still are).
             clock: gives the wall time of a stream's first write.
             config: options; the defaults suit the embedded profile.
+            key: encrypts a new memory, opens an encrypted one (see `reverie.memory.encryption`).
 
         Raises:
             MemoryLocked: another writer has it.
             MemoryDamaged, MemoryTooNew: the file cannot be read; it stays as it is.
             MemoryFull: no space to create it.
             MemoryStoreError: mode "r" and nothing is there.
+            MemoryKeyError: the key is missing or wrong, or the memory is not encrypted.
         """
         config = config or MemoryConfig()
-        store = Store(Path(path), mode, config.store)
+        key = key.encode() if isinstance(key, str) else key
+        store = Store(Path(path), mode, config.store, key)
         try:
             with store.errors():
-                memory = cls(store, text_encoder, query_encoders or {}, clock or SystemClock(), config)
+                memory = cls(store, text_encoder, query_encoders or {}, clock or SystemClock(), config, key)
                 if mode == "w":
                     memory._remove_orphans()
             return memory
@@ -147,6 +163,7 @@ class Memory:
 
     def close(self) -> None:
         """Close. Idempotent; a call that is under way ends first."""
+        self._finisher.stop()
         with self._write_lock, self._read_lock:
             self._closed = True
             self._store.close()
@@ -191,19 +208,22 @@ class Memory:
         stream_ids: Sequence[str] = (),
         text: str | None = None,
         everything: bool = False,
+        copies_too: bool = False,
         dry_run: bool = False,
     ) -> ForgetReceipt:
         """Delete for good: a span (of all streams, or of some), whole streams, what holds words, or everything.
 
         With no `text`, what overlaps the span goes whole. With `text`, what holds all of its words does, and the key
         frames of these moments (see `reverie.memory.erase_text`), in the span and streams if any are named.
-        Afterwards no file of the directory holds a byte of it, unless the receipt says that it is not complete.
+        Afterwards no file of the directory holds a byte of it, unless the receipt says that it is not complete: then a
+        reader holds the log, and it is finished in the background as soon as that lets go.
 
         Args:
             span: media time.
             stream_ids: only of these.
             text: words, all of which one text or name has to hold.
             everything: all streams, whole.
+            copies_too: with `everything`, also the list of copies that were made.
             dry_run: only count what would go.
 
         Raises:
@@ -211,8 +231,11 @@ class Memory:
         """
         if not (span or stream_ids or everything or text is not None):
             raise UsageError("say what to forget: a span, a stream, words, or everything")
+        if copies_too and not everything:
+            raise UsageError("the list of copies can be forgotten only together with everything")
         self.require_streams(stream_ids)
         with self._writing() as ingest:
+            copies = copies_of(self.root, self._store.cipher)
             bytes_before = _directory_bytes(self.root)
             with (
                 self._store.transaction(synced=not dry_run, undone=dry_run) as connection,
@@ -231,6 +254,10 @@ class Memory:
                 with self._read_lock:
                     self._search.passages.forget_names()
                     complete = self._store.reclaim()
+                if copies_too:
+                    drop_copies(self.root)
+            if not complete:
+                self._finisher.start()
             return ForgetReceipt(
                 senses={str(MODALITIES[code]): count for code, count in sorted(erased.senses.items())},
                 vectors=erased.vectors,
@@ -242,7 +269,13 @@ class Memory:
                 complete=complete,
                 dry_run=dry_run,
                 found=tuple(erased.found) if dry_run else (),
+                copies=copies,
             )
+
+    @property
+    def settled(self) -> bool:
+        """Whether no byte of what was forgotten may still stand in the log, because a reader held it."""
+        return self._store.settled
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -323,19 +356,34 @@ class Memory:
         with self._reading():
             return list(self._browse.rows(span, modalities, stream_ids, vectors))
 
+    def picture(self, thumbnail: str) -> bytes:
+        """The JPEG behind the `thumbnail` of a hit, an event, a track or a citation, decrypted if need be.
+
+        Raises:
+            FileNotFoundError: it is not there (any more).
+            MemoryDamaged: it cannot be decrypted.
+        """
+        return self._store.pictures.read(Path(thumbnail).stem)
+
     def stats(self) -> MemoryStats:
         """How much is remembered, and the bytes it takes."""
         with self._reading():
             return self._browse.stats(self.root)
 
-    def export(self, format: str, stream_ids: tuple[str, ...] = ()) -> bytes:
+    def export(self, format: str, stream_ids: tuple[str, ...] = (), path: Path | None = None) -> bytes:
         """The memory, or some of its streams, as srt or vtt (speech), json, or parquet (observations).
+
+        Args:
+            format: srt, vtt, json or parquet.
+            stream_ids: only these.
+            path: where the caller keeps it; the receipt of `forget` names it.
 
         Raises:
             UsageError: unknown format or stream, or subtitles of several streams in one file.
         """
         kind = exports.check_format(format)
         self.require_streams(stream_ids)
+        note_copy(self.root, kind, path and path.absolute(), self._clock.wall_ns(), self._store.cipher)
         if kind == "parquet":
             return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
         if kind == "json":
@@ -361,7 +409,7 @@ class Memory:
             MemoryDamaged: the memory cannot be read; see `verify`.
             MemoryFull: no space for the copy.
         """
-        return copy_memory(self.root, Path(target))
+        return copy_memory(self.root, Path(target), key=self._key, clock=self._clock)
 
     def verify(self, repair: bool = False) -> VerifyReport:
         """Find and name damage; see `reverie.memory.verify`.
@@ -370,10 +418,10 @@ class Memory:
         gone dropped, files that no row names removed.
         """
         if not repair:
-            return verify(self.root, quiet=self._paused if self._ingest is not None else None)
+            return verify(self.root, key=self._key, quiet=self._paused if self._ingest is not None else None)
         with self._writing() as ingest:
             try:
-                return mend(self._store)
+                return mend(self._store, self._key)
             finally:
                 ingest.reset()
 
@@ -416,6 +464,11 @@ class Memory:
             if self._ingest is None:
                 raise MemoryStoreError(f"the memory at {self.root} is open for reading: open it with mode='w'")
             yield self._ingest
+
+    def _finish(self) -> bool:
+        """One try to fold what was forgotten out of the log."""
+        with self._write_lock, self._read_lock:
+            return self._closed or self._store.reclaim(patient=False)
 
     def _remove_orphans(self) -> None:
         """Pictures whose row was never committed."""

@@ -254,11 +254,13 @@ def forget(
     stream_ids: tuple[str, ...] = (),
     text: str | None = None,
     everything: bool = False,
+    copies_too: bool = False,
     dry_run: bool = False,
 ) -> ForgetReceipt:
     """Delete from a memory for good: a span of media time, streams, what holds words, these together, or everything.
 
-    With `dry_run` nothing is deleted, and the receipt tells what would be.
+    With `dry_run` nothing is deleted, and the receipt tells what would be. `copies_too`: with everything, also the list
+    of copies that were made.
 
     Raises:
         UsageError: nothing was named, or `everything` together with something.
@@ -276,4 +278,6 @@ def forget(
     if not (directory / DATABASE).exists():  # opened for writing it would be made
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
     with open_memory(directory, load_profile("embedded"), "w") as memory:
-        return memory.forget(span=span, stream_ids=stream_ids, text=text, everything=everything, dry_run=dry_run)
+        return memory.forget(
+            span=span, stream_ids=stream_ids, text=text, everything=everything, copies_too=copies_too, dry_run=dry_run
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reverie.memory import BackupReceipt, ForgetReceipt, MemoryStats, VerifyReport
+from reverie.memory import BackupReceipt, CopyRecord, ForgetReceipt, MemoryStats, VerifyReport
 from reverie.pipeline.progress import Progress
 from reverie.types import Answer, Citation, Event
 
@@ -195,7 +196,16 @@ def forgotten_as_text(receipt: ForgetReceipt) -> str:
             "not complete: a reader holds the log, in which deleted bytes may still stand; they go when it has let go "
             "and the memory is next opened for writing"
         )
+    if receipt.copies:
+        lines.append("not reached, and to be deleted by you where it holds this:")
+        lines += [f"  {_copy_line(copy)}" for copy in receipt.copies]
     return "\n".join(lines)
+
+
+def _copy_line(copy: CopyRecord) -> str:
+    made = datetime.fromtimestamp(copy.made_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    where = copy.path or "handed to a program or to the terminal"
+    return f"{copy.kind} of {made}: {where}" + ("" if copy.there in (True, None) else " (no longer there)")
 
 
 def copy_as_dict(receipt: BackupReceipt) -> dict[str, Any]:

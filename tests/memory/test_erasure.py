@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 
 from reverie.errors import UsageError
-from reverie.memory import Memory
+from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import Demoted, demote
 from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, bytes_in, rows_of
@@ -125,19 +126,79 @@ def test_space_returns_to_the_disk(memory, tmp_path):
     assert (tmp_path / "m" / "memory.sqlite").stat().st_size - empty < (before - empty) / 2
 
 
-def test_a_reader_that_holds_the_log_makes_the_receipt_incomplete(tmp_path):
-    from reverie.memory import MemoryConfig, StoreConfig
-
+@pytest.fixture
+def impatient(tmp_path):
+    """A memory with a secret whose log a reader holds, and the reader."""
     config = MemoryConfig(store=StoreConfig(busy_timeout_s=0.05))
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as memory:
-        memory.write([said(SECRET, 1, 2)])
+        memory.write([said(SECRET, 1, 2), said("lantern", 3, 4)])
         with Memory.open(tmp_path, text_encoder=BagOfWords()) as reader:
             reader._store.reader.execute("BEGIN")
-            assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone() == (1,)
-            assert not memory.forget(everything=True).complete
-            reader._store.reader.execute("COMMIT")
-        assert memory.forget(everything=True).complete
+            assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone() == (2,)
+            yield memory, reader._store.reader
+
+
+def test_forgetting_that_a_reader_holds_up_is_finished_when_it_lets_go(impatient, tmp_path):
+    memory, reader = impatient
+    assert not memory.forget(text=SECRET).complete
+    assert not memory.settled
+    assert not memory._finisher.wait(0)
+    assert bytes_in(tmp_path, SECRET.encode())  # the reader's snapshot still needs it
+    memory.write([said("bridge", 5, 6)])  # writing goes on meanwhile
+    reader.execute("COMMIT")
+    assert memory._finisher.wait(30)  # nobody calls again
+    assert memory.settled
+    assert bytes_in(tmp_path, SECRET.encode()) == []
+    assert [row.text for row in memory.rows()] == ["lantern", "bridge"]
+    assert memory.forget(text="lantern").complete
+
+
+def test_forgetting_that_a_closed_writer_left_is_finished_by_the_next(impatient, tmp_path):
+    memory, reader = impatient
+    assert not memory.forget(text=SECRET).complete
+    memory.close()
+    assert bytes_in(tmp_path, SECRET.encode())
+    config = MemoryConfig(store=StoreConfig(busy_timeout_s=0.05))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as again:
+        assert not again.settled  # the reader is still there
+        reader.execute("COMMIT")
+        assert again._finisher.wait(30)
         assert bytes_in(tmp_path, SECRET.encode()) == []
+
+
+def test_the_receipt_names_the_copies_that_it_cannot_reach(memory, tmp_path):
+    memory.write([said(SECRET, 1, 2)])
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords()) as reader:  # readers make copies, too
+        assert reader.backup(tmp_path / "monday").noted
+        reader.export("json", path=tmp_path / "out.json")
+        (tmp_path / "out.json").touch()
+    memory.backup(tmp_path / "tuesday")
+    for _ in range(2):
+        memory.export("srt")
+    shutil.rmtree(tmp_path / "tuesday")
+    receipt = memory.forget(everything=True)
+    told = [(copy.kind, copy.path, copy.there) for copy in receipt.copies]
+    assert told == [
+        ("backup", str(tmp_path / "monday"), True),
+        ("json", str(tmp_path / "out.json"), True),
+        ("backup", str(tmp_path / "tuesday"), False),
+        ("srt", "", None),
+    ]
+    with Memory.open(tmp_path / "monday", text_encoder=BagOfWords(), mode="w") as copy:
+        assert [known.kind for known in copy.forget(everything=True).copies] == ["original"]
+    assert len(memory.forget(everything=True, copies_too=True).copies) == 4  # the list outlived everything, till now
+    assert memory.forget(everything=True).copies == ()
+    with pytest.raises(UsageError, match="together with everything"):
+        memory.forget(text="x", copies_too=True)
+
+
+def test_a_list_of_copies_with_a_torn_line_is_read_and_gone_on_with(memory, tmp_path):
+    memory.write([said("lantern", 1, 2)])
+    memory.export("srt")
+    with open(tmp_path / "m" / "copies.jsonl", "ab") as file:
+        file.write(b'{"kind": "backup", "pa')
+    memory.export("json")
+    assert [copy.kind for copy in memory.forget(text="lantern").copies] == ["srt", "json"]
 
 
 def test_words_go_from_every_sense_and_nothing_else_does(memory, tmp_path):
