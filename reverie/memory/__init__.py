@@ -3,12 +3,14 @@
 from reverie.memory.backup import BackupReceipt
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import (
+    ConsolidationReceipt,
     CopyRecord,
     ForgetReceipt,
     Forgettable,
     GapRecord,
     LabelCount,
     MemoryStats,
+    PinRecord,
     WriteReceipt,
 )
 from reverie.memory.search_config import SearchConfig
@@ -18,6 +20,7 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "ConsolidationReceipt",
     "CopyRecord",
     "Finding",
     "ForgetReceipt",
@@ -27,6 +30,7 @@ __all__ = [
     "Memory",
     "MemoryConfig",
     "MemoryStats",
+    "PinRecord",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reverie.memory import lexical
+from reverie.memory import episodes, lexical, pins
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
@@ -30,6 +30,7 @@ from reverie.types import Modality, TimeSpan
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
 _MAX_FOUND = 100
+_LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
@@ -46,6 +47,15 @@ class Erased:
     found: list[Forgettable] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What to forget: what overlaps a span (None: all time) of some streams (none named: of all), or holds words."""
+
+    span: TimeSpan | None = None
+    stream_ids: tuple[str, ...] = ()
+    text: str | None = None
+
+
 def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int], gap_ns: int, erased: Erased) -> None:
     """Delete in the transaction that is open, inside `erasing`. With no span, whole streams go, and their names too."""
     for stream in streams:
@@ -56,22 +66,63 @@ def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int],
 
 
 @contextmanager
-def erasing(db: sqlite3.Connection) -> Iterator[Erased]:
-    """What every erasure ends with: names, index entries and pictures that nothing uses any more go."""
-    erased = Erased()
-    before = _pictures(db)
+def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Erased]:
+    """What every erasure ends with: names, index entries and pictures that nothing uses any more go.
+
+    `begun`: what `erase_some` took before, when all of it would be too much for one transaction. Then the text index
+    is left for the caller to purge, in steps too.
+    """
+    erased = begun or Erased()
+    before = _pictures(db) | erased.pictures
     yield erased
     _erase_names(db, erased)
-    lexical.purge(db)
+    if begun is None:
+        lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
     erased.pictures = before - _pictures(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
 
 
-def streams_of(db: sqlite3.Connection, stream_ids: tuple[str, ...]) -> list[int]:
-    """Numbers of the named streams, of all when none is named."""
-    chosen = f" WHERE name IN ({','.join('?' * len(stream_ids))})" if stream_ids else ""
-    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen} ORDER BY id", stream_ids)]
+def erase_some(db: sqlite3.Connection, target: Target, most: int, erased: Erased) -> bool:
+    """Delete at most so many observations that lie inside of the span whole. False when there are none (left)."""
+    low_ns, high_ns = _bounds(target)
+    for stream in streams_of(db, target):
+        rows = db.execute(
+            "SELECT id, picture FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? "
+            "LIMIT ?",
+            (stream, low_ns, high_ns, most),
+        ).fetchall()
+        if rows:
+            erase_rows(db, [row for row, _ in rows], erased)
+            erased.pictures.update(picture for _, picture in rows if picture is not None)
+            db.execute("UPDATE memory SET erasures = erasures + 1")
+            return True
+    return False
+
+
+def bytes_to_change(db: sqlite3.Connection, target: Target) -> int:
+    """About what the log takes when it is all erased at once: the rows, and the text index that is merged."""
+    low_ns, high_ns = _bounds(target)
+    rows = sum(
+        db.execute(
+            "SELECT count(*) FROM observation WHERE stream = ? AND start_ns >= ? AND start_ns < ?",
+            (stream, low_ns, high_ns),
+        ).fetchone()[0]
+        for stream in streams_of(db, target)
+    )
+    (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
+    return int(rows * _LOG_BYTES + index_bytes)
+
+
+def streams_of(db: sqlite3.Connection, target: Target) -> list[int]:
+    """Numbers of the streams that are meant."""
+    names = target.stream_ids
+    chosen = f" WHERE name IN ({','.join('?' * len(names))})" if names else ""
+    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen} ORDER BY id", names)]
+
+
+def _bounds(target: Target) -> tuple[int, int]:
+    return (target.span.start_ns, target.span.end_ns) if target.span is not None else (-_FAR_NS, _FAR_NS)
 
 
 def _pictures(db: sqlite3.Connection) -> set[str]:
@@ -87,8 +138,9 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
     erase_rows(db, ids, erased)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
+    episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision", "forgotten"):
+    for table in ("gap", "faded", "revision", "pin", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -110,6 +162,8 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
     touched = touched.union(drop_faded_pictures(db, stream, span))
     drop_faded_visits(db, stream, span)
+    episodes.drop_touched(db, stream, touched.start_ns, touched.end_ns)
+    pins.cut(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -171,24 +225,24 @@ def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Era
     """Events inside the span go; those across an edge end or begin there, and one around it becomes two."""
     rows = db.execute(
         "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries, "
-        "level FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
+        "level, strength, recalled_ns, repeats FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
         (stream, _FAR_NS, span.end_ns, span.start_ns),
     ).fetchall()
-    for event, start_ns, end_ns, is_open, cause, previous, carries, level in rows:
+    for event, start_ns, end_ns, is_open, cause, previous, carries, *kept in rows:
         db.execute("DELETE FROM event WHERE id = ?", (event,))
         erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
         if start_ns < span.start_ns:
-            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, level))
+            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, *kept))
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
-            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, level))
+            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, *kept))
     db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", (stream, span.end_ns))
 
 
-def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int, int]) -> None:
+def _insert_event(db: sqlite3.Connection, row: tuple[int | str | None, ...]) -> None:
     db.execute(
-        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level, strength, recalled_ns, "
+        "repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row,
     )
 
@@ -223,7 +277,9 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             "SELECT id FROM label WHERE kind = 'object' AND name IN (SELECT v.key FROM track t, json_each(t.votes) v)"
         )
     )
-    for (labels,) in db.execute("SELECT labels FROM event WHERE labels NOT NULL"):
+    for (labels,) in db.execute(
+        "SELECT labels FROM event WHERE labels NOT NULL UNION ALL SELECT labels FROM episode WHERE labels NOT NULL"
+    ):
         used.update(label_rows(labels)["label"].tolist())
     for row, name in db.execute("SELECT id, name FROM label").fetchall():
         if row not in used:
@@ -232,5 +288,10 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             db.execute("DELETE FROM label WHERE id = ?", (row,))
             erased.labels += 1
     db.execute(
-        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector)"
+        "DELETE FROM centre WHERE id NOT IN (SELECT centre FROM vector WHERE centre IS NOT NULL "
+        "UNION SELECT centre FROM sentence WHERE centre IS NOT NULL)"
+    )
+    db.execute(
+        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector "
+        "UNION SELECT encoder FROM centre UNION SELECT encoder FROM episode_vector)"
     )

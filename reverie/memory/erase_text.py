@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reverie.errors import UsageError
-from reverie.memory import lexical
+from reverie.memory import episodes, lexical
 from reverie.memory.erase import Erased, erase_rows, still_standing, sum_up_anew
 from reverie.memory.erase_faded import drop_faded_pictures
 from reverie.memory.priming import drop_surprise
@@ -117,6 +117,7 @@ def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_n
     erased.tracks += len(matches.tracks)
     touched += _leave_no_picture(db, stream, moments)
     for span in _joined(touched):
+        episodes.drop_touched(db, stream, span.start_ns, span.end_ns)
         sum_up_anew(db, stream, span)
 
 

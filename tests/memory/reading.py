@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 TABLES = (
-    "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap",
-    "forgotten",
+    "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
+    "revision", "pin", "centre", "episode", "episode_vector", "forgotten",
 )  # fmt: skip
 
 
