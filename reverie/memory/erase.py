@@ -161,7 +161,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     erase_rows(db, ids, erased)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
     touched = touched.union(drop_faded_pictures(db, stream, span))
-    drop_faded_visits(db, stream, span)
+    touched = touched.union(drop_faded_visits(db, stream, span))
     episodes.drop_touched(db, stream, touched.start_ns, touched.end_ns)
     pins.cut(db, stream, span)
     _cut_events(db, stream, span, erased)
