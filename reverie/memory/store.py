@@ -5,6 +5,7 @@
     DIR/memory.encrypted     there if it is encrypted (see `encryption`)
     DIR/copies.jsonl         which copies were made of it
     DIR/pictures/ab/….jpg    key frames
+    DIR/recalls              what searches found since the last consolidation (see `recalls`)
 
 A write is one transaction, and with `durability="full"` it is on disk when it returns: rows, key frames, and the
 folders that name them (a file is not there after a power cut until the folder that it was made in is synced too).
