@@ -57,7 +57,7 @@ def batch(number: int) -> list[Item]:
             Observation(
                 stream_id="tv", seq=number * BATCH_S + second, span=TimeSpan(start_ns=at_ns, end_ns=at_ns + ns(1)),
                 modality=Modality.VISION, embedding=vector / np.linalg.norm(vector), encoder="pictures",
-                labels=(Label(name=f"class {rng.integers(50)}", score=0.5),), thumbnail=picture,
+                labels=(Label(name=f"w{rng.integers(50)}", score=0.5),), thumbnail=picture,
                 starts_shot=second == 0,
             )
         )  # fmt: skip
@@ -70,13 +70,6 @@ def batch(number: int) -> list[Item]:
         )
     )  # fmt: skip
     return [*items, Watermark(stream_id="tv", pts_ns=ns((number + 1) * BATCH_S))]
-
-
-class NamesEncoder(Words):
-    """Label names are no words of the vocabulary."""
-
-    def encode(self, texts):
-        return super().encode([text if text.startswith("w") else "w" + text.split()[-1] for text in texts])
 
 
 def timed_ms(call) -> float:
@@ -92,9 +85,7 @@ def main() -> None:
     for root in roots.values():
         shutil.rmtree(root, ignore_errors=True)
     writes_ms: dict[str, list[float]] = {name: [] for name in keys}
-    memories = {
-        name: Memory.open(roots[name], text_encoder=NamesEncoder(), mode="w", key=key) for name, key in keys.items()
-    }
+    memories = {name: Memory.open(roots[name], text_encoder=Words(), mode="w", key=key) for name, key in keys.items()}
     num_batches = round(options.hours * 3600 / BATCH_S)
     for number in range(num_batches):
         items = batch(number)
@@ -109,7 +100,7 @@ def main() -> None:
     questions = [" ".join(f"w{word}" for word in rng.integers(0, WORDS, 3)) for _ in range(NUM_QUESTIONS)]
     for name, key in keys.items():
         started = time.perf_counter()
-        with Memory.open(roots[name], text_encoder=NamesEncoder(), key=key) as memory:
+        with Memory.open(roots[name], text_encoder=Words(), key=key) as memory:
             open_ms = (time.perf_counter() - started) * 1e3
             first_ms = timed_ms(lambda memory=memory: memory.search(Query(text=questions[0])))
             warm_ms = [timed_ms(lambda q=q, memory=memory: memory.search(Query(text=q))) for q in questions]
