@@ -78,6 +78,8 @@ KeyFileOption = Annotated[
         help="The file with the key of an encrypted memory; without it REVERIE_MEMORY_KEY is used.",
     ),
 ]
+FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
+ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
 StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
 
 
@@ -122,16 +124,25 @@ def ask(
 def timeline(
     memory: MemoryOption,
     key_file: KeyFileOption = None,
+    from_s: FromOption = None,
+    to_s: ToOption = None,
     stream: StreamOption = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw a picture of days into this file instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the events of a memory in time order."""
+    """List the events of a memory in time order, or draw them."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import event_as_dict, event_as_text
 
+    span, streams = _span(from_s, to_s), tuple(stream or ())
     with Session(memory, runner="local") as session:
-        session.memory.require_streams(stream or ())
-        events = session.memory.timeline(stream_ids=tuple(stream or ()))
+        session.memory.require_streams(streams)
+        if png is not None:
+            from reverie.pipeline.day_picture import day_picture
+
+            drawn = day_picture(session.memory, png, span, streams)
+            return _print({"picture": str(drawn)} if as_json else str(drawn), as_json)
+        events = session.memory.timeline(span, streams)
     if as_json:
         _print({"events": [event_as_dict(event) for event in events]}, as_json)
     else:
@@ -246,10 +257,6 @@ def memory_verify(
     _print(verdict_as_dict(report) if as_json else verdict_as_text(report), as_json)
     if not report.sound:
         raise typer.Exit(1)
-
-
-FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
-ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
 
 
 @memory_app.command("consolidate")

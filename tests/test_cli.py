@@ -22,7 +22,7 @@ from reverie.cli import Format, RunnerName, app
 VERBS = {
     "watch": ["SOURCE...", "--memory!", "--key-file", "--profile", "--runner", "--json"],
     "ask": ["question", "--memory!", "--key-file", "--profile", "--stream", "--json"],
-    "timeline": ["--memory!", "--key-file", "--stream", "--json"],
+    "timeline": ["--memory!", "--key-file", "--from", "--to", "--stream", "--png", "--json"],
     "export": ["--memory!", "--key-file", "--format", "--out", "--stream"],
     "forget": [
         "--memory!",

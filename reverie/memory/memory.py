@@ -513,6 +513,11 @@ class Memory:
         with self._reading():
             return list(self._browse.rows(span, modalities, stream_ids, vectors))
 
+    def surprises(self, stream_id: str, span: TimeSpan | None = None) -> list[tuple[int, float]]:
+        """(start_ns, surprise) of the moments of a stream in time order, where it was measured; see `segmentation`."""
+        with self._reading():
+            return self._browse.surprises(stream_id, span)
+
     def picture(self, thumbnail: str) -> bytes:
         """The JPEG behind the `thumbnail` of a hit, an event, a track or a citation, decrypted if need be.
 
@@ -540,7 +545,7 @@ class Memory:
         """
         kind = exports.check_format(format)
         self.require_streams(stream_ids)
-        note_copy(self.root, kind, path and path.absolute(), self._clock.wall_ns(), self._store.cipher)
+        self.note_copy(kind, path)
         if kind == "parquet":
             return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
         if kind == "json":
@@ -567,6 +572,14 @@ class Memory:
             MemoryFull: no space for the copy.
         """
         return copy_memory(self.root, Path(target), key=self._key, clock=self._clock)
+
+    def note_copy(self, kind: str, path: Path | None) -> bool:
+        """Remember that something of the memory was copied to `path` (None: not known), for receipts of `forget`.
+
+        Backups and exports do so by themselves. Readers can, too. False where the directory cannot be written to.
+        """
+        place = None if path is None else path.absolute()
+        return note_copy(self.root, kind, place, self._clock.wall_ns(), self._store.cipher)
 
     def verify(self, repair: bool = False) -> VerifyReport:
         """Find and name damage; see `reverie.memory.verify`.
