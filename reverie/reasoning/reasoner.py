@@ -16,13 +16,14 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reverie.clock import Clock, SystemClock
 from reverie.errors import UsageError
 from reverie.reasoning.calibration import Example
 from reverie.reasoning.computing import answer_duration, answer_how_many, answer_order
 from reverie.reasoning.evidence import Candidate, Locator, Scope
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
-from reverie.reasoning.locating import answer_calendar, answer_found, answer_from_quotes, quoted
+from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
 from reverie.reasoning.phrasing import between, clock, quote, through
 from reverie.reasoning.question import TEXT, Question, parse
@@ -31,6 +32,7 @@ from reverie.reasoning.recounting import answer_colours, answer_now, answer_summ
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses, asks_picture_colour, missing_sense
 from reverie.reasoning.vocabulary import content_words, coverage, stem, stems
+from reverie.reasoning.wall import answer_at_calendar
 from reverie.types import NS_PER_S, Answer, Modality, StreamRecord, TimeSpan
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +50,8 @@ class Reasoner:
     """Answers questions about one memory.
 
     `senses` says what the profile perceives; `reader` may rephrase what was found, never what was
-    counted or compared. Thread-safe if the retriever is: it keeps no state between questions.
+    counted or compared; `clock` says what day "yesterday" is. Thread-safe if the retriever is: it keeps no
+    state between questions.
     """
 
     def __init__(
@@ -57,8 +60,10 @@ class Reasoner:
         senses: Senses,
         config: ReasonerConfig | None = None,
         reader: Reader | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._retriever, self._senses, self._reader = retriever, senses, reader
+        self._clock = clock or SystemClock()
         self._config = config or ReasonerConfig()
         self._locator = Locator(retriever, NameBook(senses), self._config.calibration, self._config.k)
 
@@ -124,8 +129,15 @@ class Reasoner:
         question = inquiry.question
         if not inquiry.streams:
             return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
-        if question.calendar:
-            return answer_calendar(inquiry)
+        if question.calendar is not None:
+            draft = answer_at_calendar(inquiry, self._clock.wall_ns(), self._answer)
+            if draft is not None:
+                return draft
+        return self._answer(inquiry)
+
+    def _answer(self, inquiry: Inquiry) -> Draft:
+        """The answer in the inquiry's scope."""
+        question = inquiry.question
         if outside := _outside(inquiry):
             return outside
         if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:
@@ -169,7 +181,7 @@ class Reasoner:
         )
 
     def _finish(self, inquiry: Inquiry, draft: Draft) -> Answer:
-        searched = inquiry.searched()
+        searched = draft.searched or inquiry.searched()
         if draft.abstained:
             return Answer(text=draft.text, citations=(), confidence=draft.confidence, abstained=True, searched=searched)
         evidence = list(dict.fromkeys(draft.evidence))[: self._config.max_citations]
