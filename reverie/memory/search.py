@@ -122,6 +122,7 @@ class Search:
         dense = table.dense(vectors, config.sentence_share)
         around, bm25, coverage = self._in_context(table, dense, matches)
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
+        score = np.where(table.said_by_another(query.text), np.float32(1 - config.role_share) * score, score)
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         taken: set[int] = set()
         num_found = 0

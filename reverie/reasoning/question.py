@@ -47,11 +47,15 @@ class Cue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """Another moment that bounds the question: while, before or after something that has to be found first."""
+    """Another moment that bounds the question: while, before or after something that has to be found first.
+
+    `edge` says which end of it is meant where the words do: "after the rain started", "until the music stopped".
+    """
 
     relation: Literal["while", "before", "after"]
     cue: Cue
     close: bool = False  # "right after"
+    edge: Literal["", "start", "end"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,16 +266,22 @@ def _split_anchor(rest: str, quotes: list[str], names: frozenset[str]) -> tuple[
         return None, rest
     if not main.split() or grammar.NO_MAIN.fullmatch(main):
         return None, rest
+    edge: Literal["", "start", "end"] = ""
+    if match_edge := grammar.BEGINS.search(clause) or grammar.ENDS.search(clause):
+        edge = "start" if grammar.BEGINS.search(clause) else "end"
+        clause = clause[: match_edge.start()]
     cue = cue_of(clause, quotes, names)
     if cue.is_empty:
         return None, rest
     word = match["rel"]
     relation: Literal["while", "before", "after"] = "while"
-    if word in ("before", "prior to"):
+    if word in ("before", "prior to", "until", "till"):
         relation = "before"
-    elif word in ("after", "once", "as soon as", "following"):
+    elif word in ("after", "once", "as soon as", "following", "since"):
         relation = "after"
-    return Anchor(relation=relation, cue=cue, close=bool(match["close"])), main
+    if word == "since" and not edge:
+        edge = "start"
+    return Anchor(relation=relation, cue=cue, close=bool(match["close"]), edge=edge), main
 
 
 def _read_order(rest: str, quotes: list[str], names: frozenset[str]) -> Question | None:

@@ -238,14 +238,19 @@ def _outside(inquiry: Inquiry) -> Draft | None:
 def _beside(question: Question, moment: Candidate, inquiry: Inquiry) -> TimeSpan:
     """The span that a "while", "before" or "after" leaves, within what was asked for."""
     assert question.anchor is not None
-    asked = inquiry.span
-    margin = NS_PER_S // 2
-    reach = round(inquiry.config.after_s * NS_PER_S) if question.anchor.close else asked.duration_ns + 1
+    asked, anchor = inquiry.span, question.anchor
+    margin, after_ns = NS_PER_S // 2, round(inquiry.config.after_s * NS_PER_S)
+    reach = after_ns if anchor.close else asked.duration_ns + 1
     low, high = moment.span.start_ns - margin, moment.span.end_ns + margin
-    if question.anchor.relation == "after":
-        low, high = moment.span.end_ns - margin, moment.span.end_ns + reach
-    elif question.anchor.relation == "before":
-        low, high = moment.span.start_ns - reach, moment.span.start_ns + margin
+    if anchor.relation == "after":
+        edge_ns = moment.span.start_ns if anchor.edge == "start" else moment.span.end_ns
+        low, high = edge_ns - margin, edge_ns + reach
+    elif anchor.relation == "before":
+        edge_ns = moment.span.end_ns if anchor.edge == "end" else moment.span.start_ns
+        low, high = edge_ns - reach, edge_ns + margin
+    elif anchor.edge:  # "when the music stopped"
+        edge_ns = moment.span.start_ns if anchor.edge == "start" else moment.span.end_ns
+        low, high = edge_ns - margin, edge_ns + after_ns
     low, high = max(0, low, asked.start_ns), min(high, asked.end_ns)
     return TimeSpan(start_ns=low, end_ns=max(low, high))
 
