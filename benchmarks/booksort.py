@@ -5,8 +5,8 @@
 FOLDER holds books/N.txt, segments_L-s20.csv and excerpts_L-s20.csv for L of 1,000 and 10,000 words. The books are heard
 sentence by sentence, a stream each, side by side, through `Memory.write` with a budget that has room for about a tenth
 of them. Then books are heard a month later (the same ones again, in other streams), which makes the first ones coarser,
-until what is kept of them is a tenth, and then a fiftieth, of their bytes. Counted are the bytes of the texts that are
-left and of their vectors (a byte a number, four for the scale); SQLite's pages and text index are not. Each segment of
+until what is kept of them is a tenth, and then a fiftieth, of their bytes. Counted are the bytes of the texts and
+summaries that are left and of all their vectors; SQLite's pages and text index are not. Each segment of
 20 words is located in its excerpt by `Memory.search`, as the mean time of its hits weighted by the fourth power of
 their scores, and the earlier one is said to have come first; a tie is a coin's. Beside: every n-th sentence of the
 books word for word, at the same bytes, through the same search; chance; and what language models reach that have not
@@ -18,8 +18,10 @@ from __future__ import annotations
 import csv
 import random
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -100,10 +102,25 @@ def hear(memory: Memory, books: Mapping[str, Sequence[Observation]], anchor_ns: 
     memory.write([EndOfStream(stream_id=stream, pts_ns=book[-1].span.end_ns) for stream, book in books.items()])
 
 
-def content_bytes(memory: Memory, streams: Sequence[str]) -> int:
-    """Of the texts that are left, and their vectors."""
-    rows = memory.rows(stream_ids=tuple(streams), vectors=True)
-    return sum(len(row.text.encode()) + (4 + len(row.embedding) if row.embedding is not None else 0) for row in rows)
+def content_bytes(root: Path, streams: Sequence[str]) -> int:
+    """Of the texts that are left of streams, summaries of episodes included, and of all their vectors."""
+    marks = ",".join("?" * len(streams))
+    own = f"(SELECT id FROM stream WHERE name IN ({marks}))"
+    rows, summaries = (
+        f"(SELECT id FROM observation WHERE stream IN {own})",
+        f"(SELECT id FROM episode WHERE stream IN {own})",
+    )
+    with closing(sqlite3.connect(root / "memory.sqlite")) as db:
+        return sum(
+            db.execute(sql, tuple(streams)).fetchone()[0] or 0
+            for sql in (
+                f"SELECT sum(length(CAST(text AS BLOB))) FROM observation WHERE stream IN {own}",
+                f"SELECT sum(length(CAST(text AS BLOB))) FROM episode WHERE stream IN {own}",
+                f"SELECT sum(4 + length(code)) FROM vector WHERE observation IN {rows}",
+                f"SELECT sum(4 + length(code)) FROM sentence WHERE observation IN {rows}",
+                f"SELECT sum(4 + length(code)) FROM episode_vector WHERE episode IN {summaries}",
+            )
+        )
 
 
 def located(memory: Memory, pair: Pair, segment: str) -> float | None:
@@ -159,10 +176,11 @@ def main() -> None:
     encoder.save()
     figures: dict[str, dict[str, object]] = {}
     with temporary_folder() as folder:
-        options = MemoryConfig(max_bytes=BUDGET_BYTES)
-        with Memory.open(Path(folder) / "heard", text_encoder=encoder, mode="w", config=options) as memory:
+        options = MemoryConfig(max_bytes=BUDGET_BYTES, remember_recalls=False)
+        root = Path(folder) / "heard"
+        with Memory.open(root, text_encoder=encoder, mode="w", config=options) as memory:
             hear(memory, books, 0)
-            kept, again = content_bytes(memory, list(books)), 0
+            kept, again = content_bytes(root, list(books)), 0
             progress(f"{len(pairs)} pairs; {kept} bytes are kept of {whole}, 1/{whole / kept:.1f}")
             for share in SHARES:
                 while kept * share > whole and again < 40:
@@ -170,7 +188,7 @@ def main() -> None:
                     stream = list(books)[again % len(books)]
                     other = f"{stream}, {again}"
                     hear(memory, {other: [replace(s, stream_id=other) for s in books[stream]]}, again * MONTH_NS)
-                    kept = content_bytes(memory, list(books))
+                    kept = content_bytes(root, list(books))
                     progress(f"1/{share}: {again} books later 1/{whole / kept:.1f}")
                 thin = Path(folder) / f"thin{share}"
                 with Memory.open(thin, text_encoder=encoder, mode="w") as other_memory:
@@ -179,7 +197,7 @@ def main() -> None:
                         "accuracy": accuracy(memory, pairs),
                         "uniform_thinning": accuracy(other_memory, pairs),
                         "kept_share": round(kept / whole, 4),
-                        "thinned_share": round(content_bytes(other_memory, list(books)) / whole, 4),
+                        "thinned_share": round(content_bytes(thin, list(books)) / whole, 4),
                     }
                 progress(f"1/{share}: {figures[f'1/{share}']}")
     rows = [

@@ -98,13 +98,14 @@ class Recaller:
 
     def search(self, questions: Sequence[Question], k: int, config: SearchConfig | None = None) -> list[list[Hit]]:
         """For each question the k hits, best first."""
-        options = MemoryConfig(search=config or SearchConfig())
+        options = MemoryConfig(search=config or SearchConfig(), remember_recalls=False)
         with Memory.open(self._folder, text_encoder=self._encoder, config=options) as memory:
             found = [memory.search(Query(text=question.text, k=k)) for question in questions]
         return [sorted(hits, key=lambda hit: -hit.score) for hits in found]
 
-    def numbers(self, found: Sequence[Sequence[Hit]]) -> list[list[int]]:
-        """The numbers of the turns of hits."""
+    def ranked(self, questions: Sequence[Question], k: int, config: SearchConfig | None = None) -> list[list[int]]:
+        """For each question the numbers of the turns of the k hits, best first."""
+        found = self.search(questions, k, config)
         return [[self._number[hit.span.start_ns] for hit in hits] for hits in found]
 
     def search_bm25(self, questions: Sequence[Question], k: int) -> tuple[list[list[int]], list[float]]:

@@ -140,9 +140,7 @@ def _answers(
     recaller: Recaller, questions: Sequence[Question], ks: Sequence[int], measure: Measure
 ) -> dict[str, np.ndarray]:
     """(questions, ks) of BM25 and of every configuration. The best k of a search are the first k of a longer one."""
-    found = {
-        row: recaller.numbers(recaller.search(questions, max(ks), config)) for row, config in (TRIED | WITHOUT).items()
-    }
+    found = {row: recaller.ranked(questions, max(ks), config) for row, config in (TRIED | WITHOUT).items()}
     found["bm25"], _ = recaller.search_bm25(questions, max(ks))
     return {row: at_each(ranked, questions, ks, measure) for row, ranked in found.items()}
 

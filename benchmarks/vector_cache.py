@@ -26,6 +26,9 @@ class VectorCache:
                     self._vectors = dict(zip(kept["keys"].tolist(), kept["vectors"], strict=True))
 
     @property
+    def encoder_id(self) -> str:
+        return self._encoder.encoder_id
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         keys = [blake2b(text.encode(), digest_size=16).hexdigest() for text in texts]
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._vectors}
