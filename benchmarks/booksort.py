@@ -20,9 +20,11 @@ import random
 import re
 import sqlite3
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -31,6 +33,7 @@ from benchmarks.dialogues import temporary_folder
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.vector_cache import VectorCache
 from reverie.memory.memory import Memory, MemoryConfig
+from reverie.memory.sentences import split
 from reverie.perception.minilm import MiniLM
 from reverie.types import EndOfStream, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns
 
@@ -40,6 +43,8 @@ WORD_S = 0.4  # 150 words a minute
 UTTERANCE_WORDS = 12  # shorter sentences are said in one breath with the next
 BUDGET_BYTES = 3 << 19
 MONTH_NS = ns(30 * 86400.0)
+BATCH = 256
+PLAIN = MemoryConfig(max_bytes=None, remember_recalls=False, consolidate_every_s=1e9)  # no summaries
 K, POWER, SEED = 8, 4, 0
 
 
@@ -92,14 +97,23 @@ def utterances(stream: str, words: Sequence[str]) -> list[Observation]:
     return said
 
 
-def hear(memory: Memory, books: Mapping[str, Sequence[Observation]], anchor_ns: int) -> None:
-    """Write all books side by side, in the order of time."""
+def hear(memory: Memory, books: Mapping[str, Sequence[Observation]], anchor_ns: int, batch: int) -> Iterator[None]:
+    """Write all books side by side, in the order of time; a step is a batch."""
     start = StreamStart(stream_id="", uri="book", live=False, has_video=False, has_audio=True, wall_anchor_ns=anchor_ns)
     memory.write([replace(start, stream_id=stream) for stream in books])
     items: list[Item] = sorted((said for book in books.values() for said in book), key=lambda s: s.span.start_ns)
-    for begin in range(0, len(items), 256):
-        memory.write(items[begin : begin + 256])
+    for begin in range(0, len(items), batch):
+        memory.write(items[begin : begin + batch])
+        yield
     memory.write([EndOfStream(stream_id=stream, pts_ns=book[-1].span.end_ns) for stream, book in books.items()])
+
+
+def hear_more(memory: Memory, books: Mapping[str, Sequence[Observation]]) -> Iterator[None]:
+    """The same books again, one after the other, a month later."""
+    for number in count(1):
+        stream = list(books)[number % len(books)]
+        again = [replace(said, stream_id=f"{stream}, {number}") for said in books[stream]]
+        yield from hear(memory, {again[0].stream_id: again}, number * MONTH_NS, 16)
 
 
 def content_bytes(root: Path, streams: Sequence[str]) -> int:
@@ -151,7 +165,7 @@ def thinned(
 ) -> dict[str, list[Observation]]:
     """Every n-th utterance, n being the smallest for which texts and vectors fit."""
     width = 4 + encoder.encode(["x"]).shape[1]
-    sizes = [len(said.text.encode()) + width for book in books.values() for said in book]
+    sizes = [len(said.text.encode()) + width * (1 + len(split(said.text))) for book in books.values() for said in book]
     step = max(1.0, sum(sizes) / num_bytes)
     return {
         stream: [book[int(place * step)] for place in range(int(len(book) / step))] or book[:1]
@@ -179,20 +193,16 @@ def main() -> None:
         options = MemoryConfig(max_bytes=BUDGET_BYTES, remember_recalls=False)
         root = Path(folder) / "heard"
         with Memory.open(root, text_encoder=encoder, mode="w", config=options) as memory:
-            hear(memory, books, 0)
-            kept, again = content_bytes(root, list(books)), 0
+            deque(hear(memory, books, 0, BATCH), maxlen=0)
+            more, kept = hear_more(memory, books), content_bytes(root, list(books))
             progress(f"{len(pairs)} pairs; {kept} bytes are kept of {whole}, 1/{whole / kept:.1f}")
             for share in SHARES:
-                while kept * share > whole and again < 40:
-                    again += 1
-                    stream = list(books)[again % len(books)]
-                    other = f"{stream}, {again}"
-                    hear(memory, {other: [replace(s, stream_id=other) for s in books[stream]]}, again * MONTH_NS)
+                while kept * share > whole:
+                    next(more)
                     kept = content_bytes(root, list(books))
-                    progress(f"1/{share}: {again} books later 1/{whole / kept:.1f}")
                 thin = Path(folder) / f"thin{share}"
-                with Memory.open(thin, text_encoder=encoder, mode="w") as other_memory:
-                    hear(other_memory, thinned(books, kept, encoder), 0)
+                with Memory.open(thin, text_encoder=encoder, mode="w", config=PLAIN) as other_memory:
+                    deque(hear(other_memory, thinned(books, kept, encoder), 0, BATCH), maxlen=0)
                     figures[f"1/{share}"] = {
                         "accuracy": accuracy(memory, pairs),
                         "uniform_thinning": accuracy(other_memory, pairs),

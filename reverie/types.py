@@ -245,6 +245,7 @@ class StreamRecord:
     watched: TimeSpan
     ended: bool
     wall_anchor_ns: int | None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,12 +300,16 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included."""
+    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included.
+
+    `places`: only streams that were recorded there (`StreamStart.place`).
+    """
 
     text: str = ""
     k: int = 10
     modalities: tuple[Modality, ...] = ()
     stream_ids: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     span: TimeSpan | None = None
     neighbours: int = 0
 

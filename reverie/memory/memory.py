@@ -310,7 +310,13 @@ class Memory:
             if query.k <= 0:
                 return []
             if not query.text.strip():
-                return self._browse.observations(query.modalities, query.stream_ids, query.span, query.k, newest=True)
+                streams = query.stream_ids
+                if query.places:
+                    there = [record.stream_id for record in self._browse.streams() if record.place in query.places]
+                    streams = tuple(name for name in there if not streams or name in streams)
+                    if not streams:
+                        return []
+                return self._browse.observations(query.modalities, streams, query.span, query.k, newest=True)
             hits = self._search.search(query)
             if self._config.remember_recalls:
                 rows = dict(self._store.reader.execute("SELECT name, id FROM stream").fetchall())

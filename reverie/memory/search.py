@@ -75,7 +75,7 @@ class Search:
     def search(self, query: Query) -> list[Hit]:
         """The k best passages, neighbours included, in time order."""
         self.index.refresh()
-        streams = self.passages.stream_rows(query.stream_ids)
+        streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             words = lexical.weigh(self._db, query.text, self._config.common_share)
             matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)

@@ -26,6 +26,7 @@ from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
 from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
 from reverie.reasoning.phrasing import between, clock, quote, through
+from reverie.reasoning.places import find_place
 from reverie.reasoning.question import TEXT, Question, parse
 from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
 from reverie.reasoning.recounting import answer_colours, answer_now, answer_summary
@@ -97,8 +98,11 @@ class Reasoner:
                 f"the question has {len(text)} characters; ask one of at most {self._config.max_question_chars}"
             )
         streams = self._streams(stream_ids)
+        there, rest = find_place(text, streams)
+        if there:
+            stream_ids, streams = there, tuple(stream for stream in streams if stream.stream_id in there)
         watched = _watched(streams)
-        question = parse(text)
+        question = replace(parse(rest), text=text)
         newest = streams[-1].watched.end_ns if streams else 0
         now = newest if now_ns is None else now_ns
         span = question.time.resolve(watched, now) if question.time is not None else None

@@ -275,3 +275,18 @@ def test_a_question_that_means_both_or_no_one_prefers_no_role(memory):
 def test_words_that_only_ask_are_looked_for_only_when_alone():
     assert terms_of("How many days ago did I buy a smoker?") == ["buy", "smoker"]
     assert terms_of("How many days ago?") == ["many", "days", "ago"]
+
+
+def test_a_place_is_a_filter(memory):
+    from reverie.types import StreamStart
+
+    for name, place in (("a", "kitchen"), ("b", "garden")):
+        memory.write([
+            StreamStart(stream_id=name, uri="", live=True, has_video=False, has_audio=True, place=place),
+            said("copper", 5, 6, name),
+        ])  # fmt: skip
+    assert [hit.stream_id for hit in memory.search(Query(text="copper", places=("garden",)))] == ["b"]
+    assert memory.search(Query(text="copper", places=("garden",), stream_ids=("a",))) == []
+    assert [hit.stream_id for hit in memory.search(Query(places=("kitchen",)))] == ["a"]
+    assert memory.search(Query(places=("attic",))) == []
+    assert [record.place for record in memory.streams()] == ["kitchen", "garden"]

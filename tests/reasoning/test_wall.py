@@ -105,3 +105,13 @@ def test_order_across_streams_goes_by_wall_time():
 def test_an_unknown_zone_is_refused():
     with pytest.raises(ValidationError, match="IANA"):
         ReasonerConfig(timezone="Europe/Nowhere")
+
+
+def test_a_place_means_the_streams_recorded_there():
+    memory = FakeRetriever().watched(60, stream_id="a").watched(60, stream_id="b")
+    memory.records[:] = [replace(r, place=p) for r, p in zip(memory.records, ("kitchen", "back garden"), strict=True)]
+    memory.track("cat", 10, 20, stream_id="a").track("cat", 30, 40, stream_id="b")
+    reasoner = Reasoner(memory, SENSES)
+    assert starts(reasoner.ask("When did you see a cat in the kitchen?")) == [("a", 10)]
+    assert starts(reasoner.ask("When did you see a cat in the back garden?")) == [("b", 30)]
+    assert {stream for stream, _ in starts(reasoner.ask("When did you see a cat?"))} == {"a", "b"}
