@@ -131,7 +131,7 @@ def quoted_calendar(inquiry: Inquiry) -> Draft | None:
     question = inquiry.question
     assert question.calendar is not None
     cue = question.whole or question.cue
-    asked = set(stems(question.calendar.words)) - set(stems("on last this the"))
+    asked = set(stems(question.calendar.words)) - _WHEN_WORDS
     if not cue.is_empty:
         found = inquiry.credible(inquiry.locator.locate(cue, inquiry.scope, TEXT))
         if holding := [c for c in found if asked <= set(stems(c.text))]:
@@ -164,3 +164,4 @@ def _answers(candidate: Candidate, core: Sequence[str], cue: Cue, sense: str, qu
 
 _ASKING = frozenset(stems("colour color colours colors kind type name direction way doing action activity"))
 _ANYONE = frozenset(listed("person people man woman boy girl child kid guy lady voice speaker picture screen"))
+_WHEN_WORDS = frozenset(stems("on in at of the last this from between and to since after before until around about by"))

@@ -115,3 +115,9 @@ def test_a_place_means_the_streams_recorded_there():
     assert starts(reasoner.ask("When did you see a cat in the kitchen?")) == [("a", 10)]
     assert starts(reasoner.ask("When did you see a cat in the back garden?")) == [("b", 30)]
     assert {stream for stream, _ in starts(reasoner.ask("When did you see a cat?"))} == {"a", "b"}
+
+
+def test_a_quote_that_holds_the_words_answers_where_no_clock_is_known():
+    memory = FakeRetriever().watched(60).say("The election was held in 2020.", 10, 12)
+    answer = Reasoner(memory, SENSES).ask("What was said about the election in 2020?")
+    assert starts(answer) == [("a", 10)]
