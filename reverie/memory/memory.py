@@ -376,8 +376,14 @@ class Memory:
             if query.k <= 0:
                 return []
             if not query.text.strip():
+                streams = query.stream_ids
+                if query.places:
+                    there = [record.stream_id for record in self._browse.streams() if record.place in query.places]
+                    streams = tuple(name for name in there if not streams or name in streams)
+                    if not streams:
+                        return []
                 return self._browse.observations(
-                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                    query.modalities, streams, query.span, query.k, newest=True, arousal=query.arousal
                 )
             hits = self._search.search(query)
             if self._config.remember_recalls:
