@@ -6,8 +6,10 @@ from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import (
     ConsolidationReceipt,
+    CopyRecord,
     Entity,
     ForgetReceipt,
+    Forgettable,
     GapRecord,
     LabelCount,
     MemoryStats,
@@ -23,12 +25,14 @@ from reverie.memory.verify import Finding, VerifyReport
 __all__ = [
     "BackupReceipt",
     "ConsolidationReceipt",
+    "CopyRecord",
     "Entity",
     "FactReader",
     "FactReceipt",
     "Familiarity",
     "Finding",
     "ForgetReceipt",
+    "Forgettable",
     "GapRecord",
     "LabelCount",
     "Memory",

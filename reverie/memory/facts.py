@@ -213,12 +213,3 @@ def erase_of(db: sqlite3.Connection, observation: int) -> None:
         "AND instr(o.text, f.quote))",
         (observation,),
     )
-
-
-def erase_text(db: sqlite3.Connection, text: str) -> int:
-    """Every statement that holds the text, in whatever case; return how many. For erasure by text."""
-    pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    return db.execute(
-        "DELETE FROM fact WHERE quote LIKE ?1 ESCAPE '\\' OR subject LIKE ?1 ESCAPE '\\' OR object LIKE ?1 ESCAPE '\\'",
-        (pattern,),
-    ).rowcount

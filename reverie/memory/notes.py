@@ -126,6 +126,11 @@ def erase(db: sqlite3.Connection, stream: int, span: TimeSpan | None) -> None:
     if span is not None:
         inside += " AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
         values += [span.end_ns, span.start_ns]
-    ids = [(note,) for (note,) in db.execute(f"SELECT id FROM note WHERE {inside}", values)]
-    db.executemany("DELETE FROM note_link WHERE a = ?1 OR b = ?1", ids)
-    db.executemany("DELETE FROM note WHERE id = ?", ids)
+    for (note,) in db.execute(f"SELECT id FROM note WHERE {inside}", values).fetchall():
+        drop(db, note)
+
+
+def drop(db: sqlite3.Connection, note: int) -> None:
+    """Delete one note with its links."""
+    db.execute("DELETE FROM note_link WHERE a = ?1 OR b = ?1", (note,))
+    db.execute("DELETE FROM note WHERE id = ?", (note,))

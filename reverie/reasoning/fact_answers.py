@@ -111,6 +111,7 @@ def _who(subject: str) -> str:
 def answer_from_facts(inquiry: Inquiry) -> Draft | None:
     """The answer that facts give; None when the question is none for them, or they do not know."""
     time, rest = parse_time(inquiry.question.plain)
+    then = inquiry.scope.span if time is None or not time.is_now else None
     asked = parse_fact_question(rest)
     if asked is None:
         return None
@@ -119,9 +120,8 @@ def answer_from_facts(inquiry: Inquiry) -> Draft | None:
         if not chain:
             continue
         chosen = len(chain) - 1
-        if time is not None and not time.is_now:
-            until_ns = time.resolve(inquiry.watched, inquiry.now_ns).end_ns
-            held = [number for number, fact in enumerate(chain) if fact.evidence[0].span.start_ns < until_ns]
+        if then is not None:
+            held = [number for number, fact in enumerate(chain) if fact.evidence[0].span.start_ns < then.end_ns]
             if not held:
                 return None
             chosen = held[-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 TABLES = (
     "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
-    "revision", "pin", "centre", "episode", "episode_vector", "familiarity",
+    "revision", "pin", "centre", "episode", "episode_vector", "familiarity", "forgotten",
     "fact", "entity", "alias", "template", "consent", "note", "note_link",
 )  # fmt: skip
 WALL_TIMES = ("started_ns", "learned_ns", "taught_ns", "made_ns", "allowed_ns")

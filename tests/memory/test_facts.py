@@ -149,11 +149,21 @@ def test_verify_finds_a_fact_that_its_quote_does_not_hold(memory):
     assert report.found == {"facts": 1}
 
 
-def test_every_statement_that_holds_a_text_can_be_erased(memory):
-    memory.write([said("The code of the garage is 4711.", 10, 12), said("The gate is now 47_1.", 20, 21)])
-    with memory._store.transaction() as db:
-        assert fact_rows.erase_text(db, "47_1") == 1
-    assert [fact.object for fact in memory.facts()] == ["4711"]
+def test_forgetting_words_takes_facts_notes_and_names_that_hold_them(memory, tmp_path):
+    memory.write([said("The code of the quetzalroom is 4711.", 10, 12), said("The gate is now C3.", 20, 21)])
+    memory.write([EndOfStream(stream_id="tv", pts_ns=ns(30))])
+    memory.note("quetzalrooms are locked", stream_id="tv", about=span(20, 21))
+    memory.teach("Quetzalroom", looks=[BagOfWords().encode(["door"])[0]], encoder="bag-of-words")
+    with memory._store.transaction() as db:  # as demotion leaves it: the quote without its passage
+        db.execute(
+            "UPDATE fact SET start_ns = start_ns + 1000000000, end_ns = end_ns + 9000000000 WHERE object = '4711'"
+        )
+    memory.forget(text="quetzalroom")
+    assert [fact.object for fact in memory.facts()] == ["C3"]
+    assert memory.notes() == []
+    assert memory.entities() == []
+    for trace in (b"quetzalroom", b"Quetzalroom", b"4711"):
+        assert bytes_in(tmp_path / "m", trace) == []
 
 
 @settings(max_examples=25, deadline=None)
