@@ -24,7 +24,7 @@ VERBS = {
     "ask": ["question", "--memory!", "--key-file", "--profile", "--stream", "--json"],
     "teach": ["name", "--memory!", "--key-file", "--image", "--at", "--stream", "--alias", "--profile", "--json"],
     "entities": ["--memory!", "--key-file", "--json"],
-    "facts": ["subject", "--memory!", "--key-file", "--history", "--read", "--profile", "--json"],
+    "facts": ["--memory!", "--key-file", "subject", "--history", "--read", "--profile", "--json"],
     "timeline": ["--memory!", "--key-file", "--from", "--to", "--stream", "--png", "--json"],
     "export": ["--memory!", "--key-file", "--format", "--out", "--stream"],
     "forget": [
