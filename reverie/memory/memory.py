@@ -88,7 +88,7 @@ class Memory:
                 store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
             )
             if config.max_bytes is not None:
-                budget = Budget(store, config.max_bytes)
+                budget = Budget(store, config.max_bytes, config.max_picture_bytes)
                 self._consolidation = Consolidation(store, budget, ns(config.short_term_s))
 
     @classmethod
