@@ -1,0 +1,232 @@
+"""One composed stream under one policy: written, measured, asked. Every run is kept and never made twice.
+
+A question counts as found at k when one of the k best hits overlaps the needle's span; `tight` wants that hit to be no
+longer than a minute, too. `chance` is how often the same hits overlap another needle of the stream: what long hits get
+for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.composed import Composed, Length, compose, in_batches
+from benchmarks.composed_library import Library, load_library
+from benchmarks.report import progress
+from benchmarks.stream_policies import Keep, deletion, fifo, merging, thinning
+from reverie.memory import Memory, MemoryConfig
+from reverie.memory.store import StoreConfig
+from reverie.perception.minilm import MiniLM
+from reverie.types import Hit, Query, TextEncoder, TimeSpan, ns
+
+K = 10
+NEAR_BYTES = 0.02  # of the bytes aimed at
+TIGHT_NS = ns(60)
+NO_KEY_FRAMES = 0
+Around = Callable[[], AbstractContextManager[object]]  # what holds while a memory is written: a changed constant, say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One question: ranks from 1 (0: not among the best K), and when the best hit was."""
+
+    by: str
+    literal: bool
+    age_s: float
+    at_s: float
+    rank: int
+    tight_rank: int
+    chance: float
+    best_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What one policy made of one stream. `num_bytes`: of its closed directory; `habits`: (age in s, found at 5)."""
+
+    num_bytes: int
+    observations: int
+    levels: dict[str, int]
+    asked: list[Asked]
+    habits: list[tuple[float, bool]] = field(default_factory=list)
+
+
+class Kept:
+    """A text encoder that keeps its vectors in a file between runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._encoder = path, MiniLM()
+        self._known: dict[str, np.ndarray] = pickle.loads(path.read_bytes()) if path.exists() else {}
+        self._saved = len(self._known)
+
+    @property
+    def encoder_id(self) -> str:
+        return self._encoder.encoder_id
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if missing:
+            self._known.update(zip(missing, self._encoder.encode(missing), strict=True))
+        return np.stack([self._known[text] for text in texts])
+
+    def save(self) -> None:
+        if len(self._known) > self._saved:
+            self._path.write_bytes(pickle.dumps(self._known))
+            self._saved = len(self._known)
+
+
+class Bench:
+    """Composes streams, runs policies over them, and keeps what came out in the work folder."""
+
+    def __init__(self, work: Path, data: Path | None) -> None:
+        self.work = work
+        self.library: Library = load_library(work, data)
+        self.encoder = Kept(work / "sentences.pickle")
+        self._made: tuple[tuple[object, ...], Composed] | None = None
+
+    def stream(self, length: Length, seed: int, num_told: int, ages_s: Sequence[float]) -> Composed:
+        key = (length, seed, num_told, *ages_s)
+        if self._made is None or self._made[0] != key:
+            self._made = (key, compose(self.library, length, seed, num_told, ages_s))
+        return self._made[1]
+
+    def reverie(self, name: str, stream: Composed, config: MemoryConfig, around: Around = nullcontext) -> Run:
+        """The whole stream under a configuration, as it would be watched."""
+        return self._kept(f"{name}-{config.model_dump_json()}", stream, lambda: self._watched(stream, config, around))
+
+    def baseline(self, name: str, stream: Composed, aim_bytes: int, whole: Run) -> Run:
+        """What `name` keeps of the stream in so many bytes; `whole` is the append-only run."""
+        return self._kept(
+            f"{name}-{aim_bytes}", stream, lambda: self._fitted(self._keep(name, stream), stream, aim_bytes, whole)
+        )
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _kept(self, name: str, stream: Composed, make: Callable[[], Run]) -> Run:
+        digest = hashlib.sha256(name.encode())
+        digest.update(repr([(item.span, item.text) for item in stream.observations]).encode())
+        path = self.work / f"run-{digest.hexdigest()[:20]}.json"
+        if not path.exists():
+            run = make()
+            path.write_text(json.dumps(asdict(run)))
+            self.encoder.save()
+            progress(f"{name.split('{')[0]}: {run.num_bytes / 1e6:.2f} MB, found {found_share(run.asked, 5):.2f} at 5")
+        read: dict[str, Any] = json.loads(path.read_text())
+        read["asked"] = [Asked(**row) for row in read["asked"]]
+        return Run(**read)
+
+    def _watched(self, stream: Composed, config: MemoryConfig, around: Around) -> Run:
+        path = self.work / "stream.memory"
+        with around():
+            _fill(path, stream, config, self.encoder)
+        return self._asked(path, stream)
+
+    def _fitted(self, keep: Keep, stream: Composed, aim_bytes: int, whole: Run) -> Run:
+        """Try shares of the stream until the bytes agree; the largest that is not above the aim counts."""
+        path = self.work / "stream.memory"
+        config = MemoryConfig(max_bytes=None, max_picture_bytes=NO_KEY_FRAMES, store=_QUICK)
+        empty_bytes = _fill(path, replace(stream, observations=()), config, self.encoder)
+        share = (aim_bytes - empty_bytes) / (whole.num_bytes - empty_bytes)
+        for _ in range(4):
+            kept = replace(stream, observations=tuple(keep(stream, min(max(share, 1e-4), 1.0))))
+            num_bytes = _fill(path, kept, config, self.encoder)
+            if abs(num_bytes / aim_bytes - 1) <= NEAR_BYTES:
+                break
+            share *= (aim_bytes - empty_bytes) / max(num_bytes - empty_bytes, 1)
+        return self._asked(path, stream)
+
+    def _keep(self, name: str, stream: Composed) -> Keep:
+        if name == "merging":
+            return lambda composed, share: merging(composed, share, self.encoder)
+        if name == "deletion":
+            return self._deletion(stream)
+        return {"fifo": fifo, "thinning": thinning}[name]
+
+    def _deletion(self, stream: Composed) -> Keep:
+        path = self.work / "events.memory"
+        _fill(path, stream, MemoryConfig(max_bytes=None, max_picture_bytes=NO_KEY_FRAMES, store=_QUICK), self.encoder)
+        with Memory.open(path, text_encoder=self.encoder) as memory:
+            events = memory.timeline()
+            rows = memory._store.reader.execute("SELECT id, surprise FROM event").fetchall()
+        return deletion(events, dict(rows))
+
+    def _asked(self, path: Path, stream: Composed) -> Run:
+        config = MemoryConfig()
+        encoders: dict[str, TextEncoder] = dict.fromkeys(_picture_encoders(stream), self.encoder)
+        with Memory.open(path, text_encoder=self.encoder, query_encoders=encoders, config=config) as memory:
+            asked = [row for number in range(len(stream.needles)) for row in _ask(memory, stream, number)]
+            habits = [
+                (habit.age_s, _first(_best(memory, habit.question, habit.day), habit.spans) in range(1, 6))
+                for habit in stream.habits
+            ]
+            levels: dict[str, int] = {}
+            for event in memory.timeline():
+                levels[str(event.level)] = levels.get(str(event.level), 0) + 1
+            count = sum(memory.stats().observations.values())
+        return Run(num_bytes=disk_bytes(path), observations=count, levels=levels, asked=asked, habits=habits)
+
+
+_QUICK = StoreConfig(durability="normal")
+
+
+def budget(max_bytes: int | None, max_picture_bytes: int = NO_KEY_FRAMES) -> MemoryConfig:
+    """The shipped configuration under a budget; key frames only where they are asked for."""
+    return MemoryConfig(max_bytes=max_bytes, max_picture_bytes=max_picture_bytes, store=_QUICK)
+
+
+def found_share(asked: Iterable[Asked], k: int, tight: bool = False) -> float:
+    """Recall at k."""
+    ranks = [row.tight_rank if tight else row.rank for row in asked]
+    return sum(1 <= rank <= k for rank in ranks) / max(len(ranks), 1)
+
+
+def disk_bytes(root: Path) -> int:
+    return sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+
+
+def _fill(path: Path, stream: Composed, config: MemoryConfig, encoder: TextEncoder) -> int:
+    shutil.rmtree(path, ignore_errors=True)
+    with Memory.open(path, text_encoder=encoder, mode="w", config=config) as memory:
+        for items in in_batches(stream.observations, stream.sittings):
+            memory.write(items)
+    return disk_bytes(path)
+
+
+def _picture_encoders(stream: Composed) -> set[str]:
+    return {item.encoder for item in stream.observations if item.encoder}
+
+
+def _ask(memory: Memory, stream: Composed, number: int) -> Iterable[Asked]:
+    needle = stream.needles[number]
+    others = [other.span for place, other in enumerate(stream.needles) if place != number]
+    for by, question in needle.questions.items():
+        best = _best(memory, question, None)
+        short = [hit if hit.span.duration_ns <= TIGHT_NS else None for hit in best]
+        top5 = best[:5]
+        yield Asked(
+            by=by, literal=needle.literal, age_s=needle.age_s, at_s=needle.span.start_s,
+            rank=_first(best, (needle.span,)), tight_rank=_first(short, (needle.span,)),
+            chance=sum(any(hit.span.overlaps(span) for hit in top5) for span in others) / max(len(others), 1),
+            best_s=(best[0].span.start_s + best[0].span.end_s) / 2 if best else -1.0,
+        )  # fmt: skip
+
+
+def _best(memory: Memory, question: str, span: TimeSpan | None) -> list[Hit]:
+    return sorted(memory.search(Query(text=question, k=K, span=span)), key=lambda hit: -hit.score)
+
+
+def _first(hits: Sequence[Hit | None], spans: Sequence[TimeSpan]) -> int:
+    """The rank of the first hit that overlaps one of the spans, 0 if none does."""
+    for rank, hit in enumerate(hits, 1):
+        if hit is not None and any(hit.span.overlaps(span) for span in spans):
+            return rank
+    return 0
