@@ -33,16 +33,16 @@ Kind = Literal["sentence", "picture", "both"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timetable:
-    """When the camera watches: `sittings` a day of `sitting_s`, spread over 7:00 to 23:00, and the last hour."""
+    """When the camera watches: `sittings` a day of `sitting_s`, spread over 7:00 to 23:00, and `last_s` at the end."""
 
     days: int
     sittings: int
     sitting_s: int
-    last_s: int = HOUR_S
+    last_s: int = HOUR_S // 2
 
 
 TIMETABLES: dict[Length, Timetable] = {
-    "hour": Timetable(days=0, sittings=0, sitting_s=0),
+    "hour": Timetable(days=0, sittings=0, sitting_s=0, last_s=HOUR_S),
     "day": Timetable(days=1, sittings=8, sitting_s=900),
     "week": Timetable(days=7, sittings=4, sitting_s=600),
     "month": Timetable(days=30, sittings=3, sitting_s=420),
@@ -108,7 +108,7 @@ def compose(library: Library, length: Length, seed: int, num_told: int, ages_s: 
         library: the scenes.
         length: how long, see TIMETABLES.
         seed: of everything that is drawn.
-        num_told: how many rare sentences; half of the rare pictures come with one of them.
+        num_told: how many rare sentences; some of the rare pictures come with one of them.
         ages_s: ascending bounds of ages among which the needles are dealt out evenly; none: anywhere.
     """
     rng = np.random.default_rng(seed)
@@ -148,7 +148,7 @@ def _with_needles(
     told = list(tell(rng, num_told))
     wanted: list[tuple[Scene | None, Told | None]] = []
     for number, place in enumerate(rng.permutation(len(library.rare))):
-        wanted.append((library.rare[place], told.pop() if number % 2 and told else None))
+        wanted.append((library.rare[place], told.pop() if number % 8 >= 4 and told else None))
     wanted += [(None, own) for own in told]
     free: list[list[_Bout]] = [[] for _ in range(max(len(ages_s) - 1, 1))]
     for place in rng.permutation(len(bouts)):

@@ -89,10 +89,10 @@ def tell(rng: np.random.Generator, count: int) -> Sequence[Told]:
     if count > len(_THINGS):
         raise ValueError(f"there are {len(_THINGS)} things to tell of, not {count}")
     told = []
-    for number, place in enumerate(rng.permutation(len(_THINGS))[:count]):
+    for place in rng.permutation(len(_THINGS))[:count]:
         thing, other = _THINGS[place]
         text = str(rng.choice(_HAPPENED)).format(who=rng.choice(PEOPLE), where=rng.choice(PLACES), thing=thing)
-        literal = number % 2 == 0
+        literal = bool(rng.random() < 0.5)
         question = f"What happened to the {thing if literal else other}?"
         told.append(Told(text=text[0].upper() + text[1:], question=question, literal=literal))
     return told

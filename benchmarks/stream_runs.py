@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -29,6 +30,8 @@ from reverie.perception.minilm import MiniLM
 from reverie.types import Hit, Query, TextEncoder, TimeSpan, ns
 
 K = 10
+NUM_TOLD = 48
+AGES_S = {"hour": (0.0, 3600.0), "day": (3600.0, 86_400.0), "week": (86_400.0, 604_800.0), "month": (604_800.0, 2.7e6)}
 NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
 NO_KEY_FRAMES = 0
@@ -91,12 +94,14 @@ class Bench:
         self.work = work
         self.library: Library = load_library(work, data)
         self.encoder = Kept(work / "sentences.pickle")
-        self._made: tuple[tuple[object, ...], Composed] | None = None
+        self._made: tuple[tuple[Length, int], Composed] | None = None
 
-    def stream(self, length: Length, seed: int, num_told: int, ages_s: Sequence[float]) -> Composed:
-        key = (length, seed, num_told, *ages_s)
-        if self._made is None or self._made[0] != key:
-            self._made = (key, compose(self.library, length, seed, num_told, ages_s))
+    def stream(self, length: Length, seed: int) -> Composed:
+        """A month's needles are dealt out evenly among AGES_S."""
+        if self._made is None or self._made[0] != (length, seed):
+            bounds = [low for low, _ in AGES_S.values()] + [AGES_S["month"][1]] if length == "month" else []
+            num_told = NUM_TOLD if length != "hour" else NUM_TOLD // 2
+            self._made = ((length, seed), compose(self.library, length, seed, num_told, bounds))
         return self._made[1]
 
     def reverie(self, name: str, stream: Composed, config: MemoryConfig, around: Around = nullcontext) -> Run:
@@ -124,24 +129,27 @@ class Bench:
         read["asked"] = [Asked(**row) for row in read["asked"]]
         return Run(**read)
 
+    def _path(self) -> Path:
+        return self.work / f"stream-{os.getpid()}.memory"
+
     def _watched(self, stream: Composed, config: MemoryConfig, around: Around) -> Run:
-        path = self.work / "stream.memory"
+        path = self._path()
         with around():
             _fill(path, stream, config, self.encoder)
         return self._asked(path, stream)
 
     def _fitted(self, keep: Keep, stream: Composed, aim_bytes: int, whole: Run) -> Run:
-        """Try shares of the stream until the bytes agree; the largest that is not above the aim counts."""
-        path = self.work / "stream.memory"
-        config = MemoryConfig(max_bytes=None, max_picture_bytes=NO_KEY_FRAMES, store=_QUICK)
-        empty_bytes = _fill(path, replace(stream, observations=()), config, self.encoder)
-        share = (aim_bytes - empty_bytes) / (whole.num_bytes - empty_bytes)
-        for _ in range(4):
-            kept = replace(stream, observations=tuple(keep(stream, min(max(share, 1e-4), 1.0))))
-            num_bytes = _fill(path, kept, config, self.encoder)
-            if abs(num_bytes / aim_bytes - 1) <= NEAR_BYTES:
+        """Try shares of the stream until the bytes agree."""
+        path, config = self._path(), budget(None)
+        tried = [(0.0, _fill(path, replace(stream, observations=()), config, self.encoder)), (1.0, whole.num_bytes)]
+        for _ in range(5):
+            below = max((point for point in tried if point[1] <= aim_bytes), default=tried[0])
+            above = min((point for point in tried if point[1] > aim_bytes), default=tried[-1])
+            share = below[0] + (above[0] - below[0]) * (aim_bytes - below[1]) / max(above[1] - below[1], 1)
+            kept = replace(stream, observations=tuple(keep(stream, share)))
+            tried.append((share, _fill(path, kept, config, self.encoder)))
+            if abs(tried[-1][1] / aim_bytes - 1) <= NEAR_BYTES:
                 break
-            share *= (aim_bytes - empty_bytes) / max(num_bytes - empty_bytes, 1)
         return self._asked(path, stream)
 
     def _keep(self, name: str, stream: Composed) -> Keep:
@@ -152,8 +160,8 @@ class Bench:
         return {"fifo": fifo, "thinning": thinning}[name]
 
     def _deletion(self, stream: Composed) -> Keep:
-        path = self.work / "events.memory"
-        _fill(path, stream, MemoryConfig(max_bytes=None, max_picture_bytes=NO_KEY_FRAMES, store=_QUICK), self.encoder)
+        path = self._path()
+        _fill(path, stream, budget(None), self.encoder)
         with Memory.open(path, text_encoder=self.encoder) as memory:
             events = memory.timeline()
             rows = memory._store.reader.execute("SELECT id, surprise FROM event").fetchall()

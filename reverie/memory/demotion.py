@@ -35,7 +35,8 @@ from reverie.types import Modality, ns
 
 REPRESENTATIVES_LEVEL = 1
 EPISODE_NS = ns(900.0)
-_MAX_MOMENTS = 4
+_MAX_MOMENTS = 4  # of an event
+_MAX_EPISODE_MOMENTS = 4
 _MAX_SUMMARY_BYTES = 400
 _MAX_LABELS = 12
 _MAX_THINGS = 4
@@ -145,7 +146,8 @@ def _keep_moments(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -
     ).fetchall()
     left = []
     vectors = _comparable([moment[5:] for moment in moments])
-    for first, last in runs(vectors, _MAX_MOMENTS):
+    most = _MAX_EPISODE_MOMENTS if stretch.level == EPISODE_LEVEL else _MAX_MOMENTS
+    for first, last in runs(vectors, most):
         members = moments[first:last]
         chosen = members[medoid(vectors[first:last])]
         span = (members[0][1], max(member[2] for member in members))
