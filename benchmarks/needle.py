@@ -1,11 +1,11 @@
 """A 4-second event in an hour, a day, a week, a month, under one byte budget: is it found again?
 
-    python benchmarks/needle.py [--data FOLDER] [--seeds 0 1 2] [--max-bytes 4000000] [--json]
+    python benchmarks/needle.py [--data FOLDER] [--seeds 0 1 2] [--max-bytes 2500000] [--json]
 
 Streams are composed from pictures that were perceived before (benchmarks/composed.py); longer ones are watched for a
 smaller part of the time (column "watched"). In each, rare pictures and sentences occur once; each is asked for by a
-question about the sentence, about the picture, or about both. Key frames are left out everywhere, so that
-only vectors and texts are compared, but for one row that keeps them.
+question about the sentence, about the picture, or about both. Key frames are left out everywhere:
+only vectors and texts are compared.
 
 What is kept is decided by reverie under the budget, by append only (no budget), and by four policies that get the bytes
 which reverie's directory takes once closed (benchmarks/stream_policies.py); all are searched alike.
@@ -32,7 +32,7 @@ def main() -> None:
         __doc__,
         seeds={"type": int, "nargs": "+", "default": [0, 1, 2]},
         lengths={"nargs": "+", "default": list(get_args(Length)), "choices": get_args(Length)},
-        max_bytes={"type": int, "default": 4_000_000, "help": "the budget of reverie"},
+        max_bytes={"type": int, "default": 2_500_000, "help": "the budget of reverie"},
     )
     bench = Bench(args.work, args.data)
     figures: dict[str, object] = {}

@@ -1,6 +1,6 @@
 """What is left of a month: recall by age and by bytes an hour, and which of two events came first.
 
-    python benchmarks/retention.py [--data FOLDER] [--seeds 0 1] [--budgets 10000000 4000000 1050000] [--json]
+    python benchmarks/retention.py [--data FOLDER] [--seeds 0 1] [--budgets 2500000 1050000] [--json]
 
 A month is watched (benchmarks/composed.py: pre-encoded observations are replayed, some minutes of every day).
 Needles of the last hour, day, week and month are asked for; habits, which recur every day, are asked for on one day.
@@ -32,7 +32,7 @@ def main() -> None:
     args = arguments(
         __doc__,
         seeds={"type": int, "nargs": "+", "default": [0, 1]},
-        budgets={"type": int, "nargs": "+", "default": [10_000_000, 4_000_000, 1_050_000]},
+        budgets={"type": int, "nargs": "+", "default": [2_500_000, 1_050_000]},
     )
     bench = Bench(args.work, args.data)
     whole: list[Run] = []

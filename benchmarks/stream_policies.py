@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from benchmarks.composed import Composed
 from reverie.memory.retention import score
-from reverie.types import Event, Label, Modality, Observation, TextEncoder, TimeSpan
+from reverie.types import Label, Modality, Observation, TextEncoder, TimeSpan
 
 Keep = Callable[[Composed, float], list[Observation]]  # a share in (0, 1] of the stream
 _MOST_LABELS = 12
@@ -62,30 +62,19 @@ def merging(stream: Composed, share: float, encoder: TextEncoder) -> list[Observ
     return _in_order(kept)
 
 
-def deletion(events: Sequence[Event], surprises: Mapping[int, float]) -> Keep:
-    """Whole events, those of the lowest retention dropped. `events` and their surprise are the append-only memory's."""
-
-    def keep(stream: Composed, share: float) -> list[Observation]:
-        ends_ns = np.array([event.span.end_ns for event in events])
-        own: defaultdict[int, list[Observation]] = defaultdict(list)
-        for item in stream.observations:
-            own[min(int(np.searchsorted(ends_ns, item.span.start_ns, side="right")), len(events) - 1)].append(item)
-        ranked = sorted(
-            range(len(events)),
-            key=lambda place: (
-                -score(
-                    (stream.end_ns - events[place].span.end_ns) / 86_400e9, surprises[events[place].event_id], 0, 0.0
-                )
-            ),
-        )
-        kept: list[Observation] = []
-        for place in ranked:
-            if len(kept) >= share * len(stream.observations):
-                break
-            kept += own[place]
-        return _in_order(kept)
-
-    return keep
+def deletion(stream: Composed, share: float, events: Sequence[tuple[int, float]]) -> list[Observation]:
+    """Whole events, those of the lowest retention dropped; `events` are (start_ns, surprise) of the whole stream's."""
+    starts_ns = np.array([start_ns for start_ns, _ in events])
+    own: defaultdict[int, list[Observation]] = defaultdict(list)
+    for item in stream.observations:
+        own[max(int(np.searchsorted(starts_ns, item.span.start_ns, side="right")) - 1, 0)].append(item)
+    days = (stream.end_ns - starts_ns) / 86_400e9
+    kept: list[Observation] = []
+    for place in sorted(own, key=lambda place: -score(float(days[place]), events[place][1], 0, 0.0)):
+        if len(kept) >= share * len(stream.observations):
+            break
+        kept += own[place]
+    return _in_order(kept)
 
 
 # --- parts ----------------------------------------------------------------------------------------

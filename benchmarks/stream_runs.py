@@ -54,11 +54,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What one policy made of one stream. `num_bytes`: of its closed directory; `habits`: (age in s, found at 5)."""
+    """What one policy made of one stream.
+
+    `num_bytes`: of its closed directory; `events`: (start_ns, surprise); `habits`: (age in s, found at 5).
+    """
 
     num_bytes: int
     observations: int
     levels: dict[str, int]
+    events: list[tuple[int, float]]
     asked: list[Asked]
     habits: list[tuple[float, bool]] = field(default_factory=list)
 
@@ -111,7 +115,7 @@ class Bench:
     def baseline(self, name: str, stream: Composed, aim_bytes: int, whole: Run) -> Run:
         """What `name` keeps of the stream in so many bytes; `whole` is the append-only run."""
         return self._kept(
-            f"{name}-{aim_bytes}", stream, lambda: self._fitted(self._keep(name, stream), stream, aim_bytes, whole)
+            f"{name}-{aim_bytes}", stream, lambda: self._fitted(self._keep(name, whole), stream, aim_bytes, whole)
         )
 
     # --- inside -------------------------------------------------------------------------------
@@ -152,20 +156,12 @@ class Bench:
                 break
         return self._asked(path, stream)
 
-    def _keep(self, name: str, stream: Composed) -> Keep:
+    def _keep(self, name: str, whole: Run) -> Keep:
         if name == "merging":
             return lambda composed, share: merging(composed, share, self.encoder)
         if name == "deletion":
-            return self._deletion(stream)
+            return lambda composed, share: deletion(composed, share, whole.events)
         return {"fifo": fifo, "thinning": thinning}[name]
-
-    def _deletion(self, stream: Composed) -> Keep:
-        path = self._path()
-        _fill(path, stream, budget(None), self.encoder)
-        with Memory.open(path, text_encoder=self.encoder) as memory:
-            events = memory.timeline()
-            rows = memory._store.reader.execute("SELECT id, surprise FROM event").fetchall()
-        return deletion(events, dict(rows))
 
     def _asked(self, path: Path, stream: Composed) -> Run:
         config = MemoryConfig()
@@ -180,7 +176,10 @@ class Bench:
             for event in memory.timeline():
                 levels[str(event.level)] = levels.get(str(event.level), 0) + 1
             count = sum(memory.stats().observations.values())
-        return Run(num_bytes=disk_bytes(path), observations=count, levels=levels, asked=asked, habits=habits)
+            events = memory._store.reader.execute("SELECT start_ns, surprise FROM event ORDER BY start_ns").fetchall()
+        return Run(
+            num_bytes=disk_bytes(path), observations=count, levels=levels, events=events, asked=asked, habits=habits
+        )  # fmt: skip
 
 
 _QUICK = StoreConfig(durability="normal")
