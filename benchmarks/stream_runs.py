@@ -34,7 +34,7 @@ NUM_TOLD = 48
 AGES_S = {"hour": (0.0, 3600.0), "day": (3600.0, 86_400.0), "week": (86_400.0, 604_800.0), "month": (604_800.0, 2.7e6)}
 NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
-NO_KEY_FRAMES = 0
+FOREVER_S = 1e9
 Around = Callable[[], AbstractContextManager[object]]  # what holds while a memory is written: a changed constant, say
 
 
@@ -182,12 +182,10 @@ class Bench:
         )  # fmt: skip
 
 
-_QUICK = StoreConfig(durability="normal")
-
-
-def budget(max_bytes: int | None, max_picture_bytes: int = NO_KEY_FRAMES) -> MemoryConfig:
-    """The shipped configuration under a budget; key frames only where they are asked for."""
-    return MemoryConfig(max_bytes=max_bytes, max_picture_bytes=max_picture_bytes, store=_QUICK)
+def budget(max_bytes: int | None) -> MemoryConfig:
+    """The shipped configuration under a budget, without key frames; without a budget nothing is consolidated."""
+    config = MemoryConfig(max_bytes=max_bytes, max_picture_bytes=0, store=StoreConfig(durability="normal"))
+    return config if max_bytes is not None else config.model_copy(update={"consolidate_every_s": FOREVER_S})
 
 
 def found_share(asked: Iterable[Asked], k: int, tight: bool = False) -> float:

@@ -174,7 +174,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStart:
-    """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known."""
+    """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known.
+
+    `place` names where it was recorded, the same for all streams from there; empty when nobody says.
+    """
 
     stream_id: str
     uri: str
@@ -183,6 +186,7 @@ class StreamStart:
     has_audio: bool
     duration_ns: int | None = None
     wall_anchor_ns: int | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +253,7 @@ class Event:
 
     `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
     memory's directory (so it is of tracks, hits and citations). `level` says how coarsely it is kept:
-    0 whole, 1 representatives, 3 merged with its neighbours into an episode (2 is not used yet).
+    0 whole, 1 representatives, 2 those with sign codes for vectors, 3 one with what is left of its neighbours.
     """
 
     event_id: int
@@ -260,6 +264,24 @@ class Event:
     thumbnail: str | None
     open: bool = False
     level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """5 to 15 minutes of a stream (later longer): consecutive events that are most alike, summed up.
+
+    `text` is a few sentences of what was said and written, word for word; `thumbnail` the key frame of its most
+    surprising event, from the memory's directory; `surprise` the highest of its events.
+    """
+
+    episode_id: int
+    stream_id: str
+    span: TimeSpan
+    text: str
+    labels: tuple[Label, ...]
+    thumbnail: str | None
+    num_events: int
+    surprise: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,15 @@
 
 from reverie.memory.backup import BackupReceipt
 from reverie.memory.memory import Memory, MemoryConfig
-from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
+from reverie.memory.records import (
+    ConsolidationReceipt,
+    ForgetReceipt,
+    GapRecord,
+    LabelCount,
+    MemoryStats,
+    PinRecord,
+    WriteReceipt,
+)
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
@@ -10,6 +18,7 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "ConsolidationReceipt",
     "Finding",
     "ForgetReceipt",
     "GapRecord",
@@ -17,6 +26,7 @@ __all__ = [
     "Memory",
     "MemoryConfig",
     "MemoryStats",
+    "PinRecord",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

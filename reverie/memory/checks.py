@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
 from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.text_check import rebuild_texts, wrong_texts
@@ -40,14 +41,25 @@ def broken_references(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
     """Codes of another width than their encoder's, and vectors that are not finite or not of unit length."""
-    for table, key in (("vector", "observation"), ("sentence", "observation"), ("label_vector", "label")):
+    tables = (
+        ("vector", "observation", "v.centre"), ("sentence", "observation", "v.centre"),
+        ("label_vector", "label", "NULL"), ("episode_vector", "episode", "NULL"),
+    )  # fmt: skip
+    for table, key, centre in tables:
         rows = db.execute(
-            f"SELECT v.{key}, e.name, e.width, v.scale, v.code FROM {table} v JOIN encoder e ON e.id = v.encoder"
+            f"SELECT v.{key}, e.name, e.width, v.scale, v.code, {centre} FROM {table} v "
+            "JOIN encoder e ON e.id = v.encoder"
         )
-        for row, encoder, width, scale, packed in rows:
-            problem = _vector_problem(width, scale, packed)
+        for row, encoder, width, scale, packed, signs in rows:
+            problem = _vector_problem(width, scale, packed) if signs is None else _signs_problem(width, scale, packed)
             if problem is not None:
                 yield f"{table} of {key} {row} ({encoder})", problem
+
+
+def _signs_problem(width: int, scale: float, packed: bytes) -> str | None:
+    if len(packed) != -(-width // 8):
+        return f"has {8 * len(packed)} signs instead of {width}"
+    return None if math.isfinite(scale) and scale > 0 else f"has the scale {scale}"
 
 
 def _vector_problem(width: int, scale: float, packed: bytes) -> str | None:
@@ -123,8 +135,9 @@ def wrong_packing(db: sqlite3.Connection) -> Iterator[Problem]:
         yield from ((subject, problem) for problem in _box_problems(boxes, known))
         if words is not None and not _are_words(words):
             yield subject, "has words that cannot be read"
-    for row, labels in db.execute("SELECT id, labels FROM event WHERE labels IS NOT NULL"):
-        yield from ((f"event {row}", problem) for problem in _label_problems(labels, known))
+    for table in ("event", "episode"):
+        for row, labels in db.execute(f"SELECT id, labels FROM {table} WHERE labels IS NOT NULL"):
+            yield from ((f"{table} {row}", problem) for problem in _label_problems(labels, known))
 
 
 def _label_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
@@ -168,4 +181,8 @@ CHECKS: tuple[Check, ...] = (
     Check(name="events", find=wrong_events),
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
+    Check(name="levels", find=wrong_levels),
+    Check(name="stretches", find=wrong_stretches),
+    Check(name="episodes", find=wrong_episodes),
+    Check(name="centres", find=wrong_centres),
 )

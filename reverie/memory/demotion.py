@@ -3,8 +3,9 @@
     0 full              every moment, box, word time and key frame
     1 representatives   at most 4 pictures' moments, each for a run of them (its span, mean names, most central
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
-    3 episode           one with the neighbours that came this far, up to 15 minutes and later longer: at most 4
-                        moments and 400 bytes of sentences word for word; visits live on as names of moments
+    2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
+    3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
+                        4 moments and 400 bytes of sentences word for word; visits live on as names of moments
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -23,21 +24,20 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from reverie.memory import lexical
+from reverie.memory import episodes, lexical
+from reverie.memory.episodes import LONGEST_NS, MAX_SUMMARY_BYTES
 from reverie.memory.events import summarise
+from reverie.memory.pins import is_pinned
 from reverie.memory.representatives import medoid, runs
-from reverie.memory.retention import EPISODE_LEVEL
+from reverie.memory.retention import EPISODE_LEVEL, worth
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.sign_codes import Decoder, recode
 from reverie.memory.summary import central_sentences
-from reverie.memory.vectors import dequantise
 from reverie.types import Modality, ns
 
-REPRESENTATIVES_LEVEL = 1
-EPISODE_NS = ns(900.0)
-_MAX_MOMENTS = 4  # of an event
-_MAX_EPISODE_MOMENTS = 4
-_MAX_SUMMARY_BYTES = 400
+REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
+_MAX_MOMENTS, _MAX_EPISODE_MOMENTS = 4, 4
 _MAX_LABELS = 12
 _MAX_THINGS = 4
 _WRITING_GAP_NS = ns(2.0)
@@ -67,6 +67,7 @@ class _Stretch:
     start_ns: int
     end_ns: int
     level: int
+    episode: int | None
 
     @property
     def bounds(self) -> tuple[int, int, int]:
@@ -81,10 +82,11 @@ def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
     return row is not None and at_ns < row[0]
 
 
-def demote(db: sqlite3.Connection, event: int, demoted: Demoted) -> int | None:
+def demote(db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float) -> int | None:
     """Take an event down one level; return the event that stands for it now, None when it can go no lower.
 
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole.
+    `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
     """
     stretch = _stretch(db, event)
     if stretch is None:
@@ -92,9 +94,11 @@ def demote(db: sqlite3.Connection, event: int, demoted: Demoted) -> int | None:
     if stretch.level == 0:
         _thin(db, stretch, demoted)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (REPRESENTATIVES_LEVEL, event))
+    elif stretch.level == REPRESENTATIVES_LEVEL:
+        _to_codes(db, stretch, demoted, picture_worth)
+        db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
-        longest_ns = EPISODE_NS if stretch.level < EPISODE_LEVEL else None
-        others = _neighbours(db, stretch, longest_ns)
+        others = _neighbours(db, stretch)
         if stretch.level == EPISODE_LEVEL and not others:
             return None
         stretch = _join(db, [stretch, *others])
@@ -107,10 +111,10 @@ def demote(db: sqlite3.Connection, event: int, demoted: Demoted) -> int | None:
 
 
 def _stretch(db: sqlite3.Connection, event: int) -> _Stretch | None:
-    row = db.execute("SELECT stream, start_ns, end_ns, level FROM event WHERE id = ?", (event,)).fetchone()
+    row = db.execute("SELECT stream, start_ns, end_ns, level, episode FROM event WHERE id = ?", (event,)).fetchone()
     if row is None:
         return None
-    stream, start_ns, end_ns, level = row
+    stream, start_ns, end_ns, level, episode = row
     before = [
         db.execute(
             f"SELECT end_ns FROM {table} WHERE stream = ? AND start_ns < ? ORDER BY start_ns DESC LIMIT 1",
@@ -120,7 +124,7 @@ def _stretch(db: sqlite3.Connection, event: int) -> _Stretch | None:
     ]
     (first_ns,) = db.execute("SELECT watched_start_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     low_ns = max((row[0] for row in before if row), default=first_ns if first_ns is not None else start_ns)
-    return _Stretch(event, stream, min(low_ns, start_ns), start_ns, end_ns, level)
+    return _Stretch(event, stream, min(low_ns, start_ns), start_ns, end_ns, level, episode)
 
 
 # --- levels 1 and up: fewer rows -------------------------------------------------------------------
@@ -140,12 +144,13 @@ def _thin(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -> None:
 def _keep_moments(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -> list[tuple[int, int, int]]:
     """Reduce the pictures' moments to representatives: (id, start_ns, end_ns) of each run that is left."""
     moments = db.execute(
-        "SELECT o.id, o.start_ns, o.end_ns, o.surprise, o.labels, v.encoder, v.scale, v.code FROM observation o "
-        f"LEFT JOIN vector v ON v.observation = o.id WHERE {_INSIDE} AND modality = ? ORDER BY o.start_ns, o.id",
+        "SELECT o.id, o.start_ns, o.end_ns, o.surprise, o.labels, v.encoder, v.scale, v.code, v.centre "
+        f"FROM observation o LEFT JOIN vector v ON v.observation = o.id WHERE {_INSIDE} AND modality = ? "
+        "ORDER BY o.start_ns, o.id",
         (*stretch.bounds, _VISION),
     ).fetchall()
     left = []
-    vectors = _comparable([moment[5:] for moment in moments])
+    vectors = _comparable(Decoder(db), [moment[5:] for moment in moments])
     most = _MAX_EPISODE_MOMENTS if stretch.level == EPISODE_LEVEL else _MAX_MOMENTS
     for first, last in runs(vectors, most):
         members = moments[first:last]
@@ -164,20 +169,20 @@ def _keep_moments(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -
     return left
 
 
-def _comparable(stored: Sequence[tuple[int | None, float | None, bytes | None]]) -> Float32[ndarray, "n d"]:
+def _comparable(
+    decoder: Decoder, stored: Sequence[tuple[int | None, float | None, bytes | None, int | None]]
+) -> Float32[ndarray, "n d"]:
     """Vectors in the space that most moments share; one without a vector there takes that of its neighbour."""
     counts: defaultdict[int, int] = defaultdict(int)
-    for encoder, _, _ in stored:
+    for encoder, *_ in stored:
         if encoder is not None:
             counts[encoder] += 1
     if not counts:
         return np.ones((len(stored), 1), dtype=np.float32)
     space = min(counts, key=lambda encoder: (-counts[encoder], encoder))
     vectors: list[Any] = [
-        dequantise(np.frombuffer(code, np.int8), scale)
-        if encoder == space and code is not None and scale is not None
-        else None
-        for encoder, scale, code in stored
+        decoder.vector(scale, code, centre) if encoder == space and code is not None and scale is not None else None
+        for encoder, scale, code, centre in stored
     ]
     last = next(vector for vector in vectors if vector is not None)
     for number, vector in enumerate(vectors):
@@ -270,13 +275,32 @@ def _is_held(db: sqlite3.Connection, name: str) -> bool:
     return found.fetchone() is not None
 
 
+# --- level 2: a bit a number -----------------------------------------------------------------------
+
+
+def _to_codes(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted, picture_worth: float) -> None:
+    ids = [row for (row,) in _select(db, "id", stretch, (_VISION, *_TEXT_CODES))]
+    demoted.rows += recode(db, "vector", ids) + recode(db, "sentence", ids)
+    standing_out = db.execute("SELECT surprise, repeats, strength FROM event WHERE id = ?", (stretch.event,)).fetchone()
+    if worth(*standing_out) > picture_worth:
+        return
+    held = _pictures(db, stretch)
+    for table in ("observation", "track"):
+        db.execute(f"UPDATE {table} SET picture = NULL WHERE {_INSIDE} AND picture IS NOT NULL", stretch.bounds)
+    for name in sorted(held):
+        if not _is_held(db, name):
+            demoted.pictures.add(name)
+            db.execute("UPDATE event SET picture = NULL WHERE picture = ?", (name,))
+    demoted.rows += len(held)
+
+
 # --- level 3: one for many -------------------------------------------------------------------------
 
 
-def _neighbours(db: sqlite3.Connection, stretch: _Stretch, longest_ns: int | None) -> list[_Stretch]:
-    """Episodes beside an event that it joins: those that touch it while the whole is short enough.
+def _neighbours(db: sqlite3.Connection, stretch: _Stretch) -> list[_Stretch]:
+    """Merged events beside one that it joins: those of its episode; of none yet, while the whole is short enough.
 
-    With no limit: the one of its stream that makes the shorter whole, over a gap if need be.
+    For a merged one itself: the one of its stream that makes the shorter whole, over a gap if need be.
     """
     sides = []
     for order, compare in (("DESC", "<"), ("ASC", ">")):
@@ -286,14 +310,17 @@ def _neighbours(db: sqlite3.Connection, stretch: _Stretch, longest_ns: int | Non
             (stretch.stream, stretch.start_ns),
         ).fetchone()
         beside = _stretch(db, row[0]) if row else None
-        if beside is not None and beside.level == EPISODE_LEVEL:
+        if beside is None or beside.level != EPISODE_LEVEL:
+            continue
+        if not is_pinned(db, beside.stream, beside.start_ns, beside.end_ns):
             sides.append(beside)
-    if longest_ns is None:
+    if stretch.level == EPISODE_LEVEL:
         return sorted(sides, key=lambda side: (_length(side, stretch), side.start_ns))[:1]
     joined: list[_Stretch] = []
     for side in sides:
         touches = side.end_ns == stretch.start_ns or side.start_ns == stretch.end_ns
-        if touches and _length(stretch, side, *joined) <= longest_ns:
+        short = stretch.episode is not None or _length(stretch, side, *joined) <= LONGEST_NS
+        if touches and side.episode == stretch.episode and short:
             joined.append(side)
     return joined
 
@@ -303,29 +330,43 @@ def _length(*stretches: _Stretch) -> int:
 
 
 def _join(db: sqlite3.Connection, parts: list[_Stretch]) -> _Stretch:
-    """Several events become the first of them, an episode."""
+    """Several events become the first of them, a merged one; so do the episodes that they were in."""
     parts = sorted(parts, key=lambda part: part.start_ns)
-    first = parts[0]
+    first, end_ns = parts[0], max(part.end_ns for part in parts)
     ids = [part.event for part in parts]
     marks = ",".join("?" * len(ids))
-    (surprise,) = db.execute(f"SELECT max(surprise) FROM event WHERE id IN ({marks})", ids).fetchone()
+    values = db.execute(
+        "SELECT max(surprise), max(strength), max(recalled_ns), sum(repeats), max(episode) FROM event "
+        f"WHERE id IN ({marks})",
+        ids,
+    ).fetchone()
     db.executemany("DELETE FROM event WHERE id = ?", [(row,) for row in ids[1:]])
     db.execute(
-        "UPDATE event SET end_ns = ?, level = ?, surprise = ?, carries = 0 WHERE id = ?",
-        (parts[-1].end_ns, EPISODE_LEVEL, surprise, first.event),
+        "UPDATE event SET end_ns = ?, level = ?, carries = 0, surprise = ?, strength = ?, recalled_ns = ?, "
+        "repeats = ?, episode = ? WHERE id = ?",
+        (end_ns, EPISODE_LEVEL, *values, first.event),
     )
-    return _Stretch(first.event, first.stream, first.low_ns, first.start_ns, parts[-1].end_ns, EPISODE_LEVEL)
+    whole = sorted({part.episode for part in parts if part.episode is not None})
+    episode = episodes.join(db, whole) if len(whole) > 1 else values[-1]
+    return _Stretch(first.event, first.stream, first.low_ns, first.start_ns, end_ns, EPISODE_LEVEL, episode)
 
 
 def _sum_up(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -> None:
-    """Keep the sentences that say most, and of visits their names."""
+    """Keep the sentences of the episode, or without one those that say most, and of visits their names."""
     rows = db.execute(
-        "SELECT o.id, o.text, v.scale, v.code FROM observation o LEFT JOIN vector v ON v.observation = o.id "
-        f"WHERE {_INSIDE} AND modality IN (?, ?, ?) ORDER BY o.start_ns, o.id",
+        "SELECT o.id, o.text, v.scale, v.code, v.centre FROM observation o "
+        f"LEFT JOIN vector v ON v.observation = o.id WHERE {_INSIDE} AND modality IN (?, ?, ?) "
+        "ORDER BY o.start_ns, o.id",
         (*stretch.bounds, *_TEXT_CODES),
     ).fetchall()
-    vectors = [None if code is None else dequantise(np.frombuffer(code, np.int8), scale) for _, _, scale, code in rows]
-    chosen = {rows[number][0] for number in central_sentences([row[1] for row in rows], vectors, _MAX_SUMMARY_BYTES)}
+    texts = [row[1] for row in rows]
+    if stretch.episode is not None:
+        numbers = episodes.kept_sentences(db, stretch.episode, texts)
+    else:
+        decoder = Decoder(db)
+        vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
+        numbers = central_sentences(texts, vectors, MAX_SUMMARY_BYTES)
+    chosen = {rows[number][0] for number in numbers}
     bearing = {row for (row,) in _select(db, "id", stretch, _TEXT_CODES, "AND picture IS NOT NULL")}
     _delete(db, [row[0] for row in rows if row[0] not in chosen | bearing], demoted)
     tracks = db.execute(

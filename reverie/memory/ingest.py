@@ -191,10 +191,13 @@ class Ingest:
     def _start(self, item: StreamStart) -> None:
         stream = self._stream(item.stream_id)
         self._db.execute(
-            "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ? "
-            "WHERE id = ?",
-            (item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, stream.row),
-        )
+            "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ?, "
+            "place = ? WHERE id = ?",
+            (
+                item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, item.place,
+                stream.row,
+            ),
+        )  # fmt: skip
         stream.segmenter.audio_only = not item.has_video
 
     def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
@@ -234,11 +237,14 @@ class Ingest:
         row = self._insert(stream, item, packed, late, surprise, picture)
         if code is not None:
             encoder_row = self._names.encoder(encoder, len(code))
-            self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
+            self._db.execute(
+                "INSERT INTO vector (observation, encoder, scale, code) VALUES (?, ?, ?, ?)",
+                (row, encoder_row, scale, code.tobytes()),
+            )
             if is_text and item.embedding is None:
                 parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
                 self._db.executemany(
-                    "INSERT INTO sentence VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO sentence (observation, part, encoder, scale, code) VALUES (?, ?, ?, ?, ?)",
                     [(row, part, encoder_row, scale, code.tobytes()) for part, (code, scale) in enumerate(parts)],
                 )
         if is_text:

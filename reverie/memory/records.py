@@ -73,6 +73,30 @@ class ForgetReceipt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConsolidationReceipt:
+    """What one `Memory.consolidate` did.
+
+    `recalls` were folded in, `expired` observations erased, `repeats` merged into the event before them, `episodes`
+    built. `complete` is False when the time ran out first: call it again.
+    """
+
+    recalls: int
+    expired: int
+    repeats: int
+    episodes: int
+    bytes_freed: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinRecord:
+    """A stretch of a stream that is never made coarser."""
+
+    stream_id: str
+    span: TimeSpan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCount:
     """A name that was seen or heard: kind is class, colour, sound or object (counted in tracks)."""
 

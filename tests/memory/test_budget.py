@@ -185,6 +185,28 @@ def test_what_is_forgotten_of_a_demoted_stretch_is_gone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "wanted", [{"span": span(3600, 30_000)}, {"stream_ids": ["tv"]}, {"everything": True}], ids=str
+)
+def test_forgetting_much_keeps_the_budget_and_leaves_nothing(tmp_path, wanted):
+    limit = 4 << 20
+    with open_memory(tmp_path, limit) as memory:
+        watcher = Watcher(tmp_path)
+        for number in range(9):
+            memory.write([said(f"xylophonewidow {number}", 3600 * number + 1, 3600 * number + 3), *hour(number)])
+        watcher.start()
+        before = memory.stats()
+        receipt = memory.forget(**wanted)
+        assert receipt.complete
+        assert receipt.observations > sum(before.observations.values()) // 2
+        assert memory.stats().total_bytes < before.total_bytes
+    assert watcher.stop() <= TOLERANCE * limit
+    assert_whole(tmp_path)
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"xylophonewidow 1" not in path.read_bytes()
+
+
+@pytest.mark.slow
 def test_many_short_streams_fit_too(tmp_path):
     limit = LIMIT
     with open_memory(tmp_path, limit) as memory:

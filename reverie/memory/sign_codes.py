@@ -1,0 +1,114 @@
+"""Sign codes: a vector as one bit a number, for events that fade.
+
+Vectors of one encoder share a direction (their mean is far from zero), so signs are taken around a centre c, the mean
+of its vectors, made once when it is first needed and then kept as it is:
+
+    bits = v - c >= 0,   scale = mean |v_i - c_i|,   decoded as (c + scale * (+1 or -1)) / its length
+
+48 bytes instead of 384 for a sentence of MiniLM. Whoever reads vectors decodes them to what int8 codes stand for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
+
+from reverie.errors import MemoryStoreError
+from reverie.memory.vectors import dequantise, quantise
+
+_FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
+
+
+def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"]) -> tuple[bytes, float]:
+    """(D,) to D / 8 bytes and the scale."""
+    offset = vector - centre
+    return np.packbits(offset >= 0).tobytes(), float(np.abs(offset).mean())
+
+
+def decode(bits: bytes, scale: float, centre: Float32[ndarray, "d"]) -> Float32[ndarray, "d"]:
+    """The unit vector that a sign code stands for."""
+    signs = np.unpackbits(np.frombuffer(bits, np.uint8), count=len(centre)).astype(np.float32) * 2 - 1
+    vector = centre + np.float32(scale) * signs
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
+
+
+class Decoder:
+    """Stored codes to vectors, through one connection; a centre never changes, so each is read once."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._centres: dict[int, Float32[ndarray, "d"]] = {}
+
+    def vector(self, scale: float, code: bytes, centre: int | None) -> Float32[ndarray, "d"]:
+        """(D,) float32 from an int8 code, or from a sign code around a centre."""
+        if centre is None:
+            return dequantise(np.frombuffer(code, np.int8), scale)
+        return decode(code, scale, self.centre(centre))
+
+    def centre(self, row: int) -> Float32[ndarray, "d"]:
+        """(D,) float32.
+
+        Raises:
+            MemoryStoreError: it went between reading the code and reading this.
+        """
+        if row not in self._centres:
+            found = self._db.execute("SELECT value FROM centre WHERE id = ?", (row,)).fetchone()
+            if found is None:
+                raise MemoryStoreError("what was being read has just been forgotten: read again")
+            self._centres[row] = np.frombuffer(found[0], np.float32)
+        return self._centres[row]
+
+    def as_int8(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """Rows that end in (scale, code, centre), with the int8 scale and code instead of the three."""
+        return [row[:-1] if row[-1] is None else (*row[:-3], *self._int8(*row[-3:])) for row in rows]
+
+    def _int8(self, scale: float, code: bytes, centre: int) -> tuple[float, bytes]:
+        made, made_scale = quantise(self.vector(scale, code, centre))
+        return made_scale, made.tobytes()
+
+
+def recode(db: sqlite3.Connection, table: Literal["vector", "sentence"], observations: list[int]) -> int:
+    """Vectors of some observations become sign codes, in the transaction that is open; return how many did.
+
+    Those of an encoder with fewer than 64 vectors stay as they are: a mean of few would be one of them.
+    """
+    centres: dict[int, tuple[int, Float32[ndarray, "d"]] | None] = {}
+    part = "part" if table == "sentence" else "0"
+    changed: list[tuple[float, bytes, int, int, int]] = []
+    for observation in observations:
+        rows = db.execute(
+            f"SELECT {part}, encoder, scale, code FROM {table} WHERE observation = ? AND centre IS NULL", (observation,)
+        ).fetchall()
+        for number, encoder, scale, code in rows:
+            if encoder not in centres:
+                centres[encoder] = _centre_of(db, encoder)
+            centre = centres[encoder]
+            if centre is not None and scale > 0:
+                bits, mean = encode(dequantise(np.frombuffer(code, np.int8), scale), centre[1])
+                changed.append((mean, bits, centre[0], observation, number))
+    which = "observation = ? AND part = ?" if table == "sentence" else "observation = ? AND 0 = ?"
+    db.executemany(f"UPDATE {table} SET scale = ?, code = ?, centre = ? WHERE {which}", changed)
+    return len(changed)
+
+
+def _centre_of(db: sqlite3.Connection, encoder: int) -> tuple[int, Float32[ndarray, "d"]] | None:
+    known = db.execute("SELECT id, value FROM centre WHERE encoder = ?", (encoder,)).fetchone()
+    if known is not None:
+        return known[0], np.frombuffer(known[1], np.float32)
+    rows = db.execute(
+        "SELECT scale, code FROM vector WHERE encoder = ? AND centre IS NULL ORDER BY observation DESC LIMIT ?",
+        (encoder, _MOST),
+    ).fetchall()
+    if len(rows) < _FEWEST:
+        return None
+    vectors = np.stack([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows])
+    mean: Float32[ndarray, "d"] = vectors.mean(axis=0)
+    cursor = db.execute(
+        "INSERT INTO centre (encoder, num_vectors, value) VALUES (?, ?, ?)", (encoder, len(rows), mean.tobytes())
+    )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid, mean
