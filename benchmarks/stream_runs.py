@@ -1,4 +1,5 @@
-"""One composed stream under one policy: written, measured, asked. Every run is kept and never made twice.
+"""One composed stream under one policy: written, measured, asked. Every run is kept, and made again only when the package
+has changed since.
 
 A question counts as found at k when one of the k best hits overlaps the needle's span; `tight` wants that hit to be no
 longer than a minute, too. `chance` is how often the same hits overlap another needle of the stream: what long hits get
@@ -12,6 +13,7 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +24,7 @@ import numpy as np
 
 from benchmarks.composed import Composed, Length, compose, in_batches
 from benchmarks.composed_library import Library, load_library
-from benchmarks.report import progress
+from benchmarks.report import ROOT, progress
 from benchmarks.stream_policies import Keep, deletion, fifo, merging, thinning
 from reverie.memory import Memory, MemoryConfig
 from reverie.memory.store import StoreConfig
@@ -98,6 +100,8 @@ class Bench:
         self.work = work
         self.library: Library = load_library(work, data)
         self.encoder = Kept(work / "sentences.pickle")
+        tree = ["git", "rev-parse", "HEAD:reverie"]  # a run is made again when the package has changed
+        self._code = subprocess.run(tree, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
         self._made: tuple[tuple[Length, int], Composed] | None = None
 
     def stream(self, length: Length, seed: int) -> Composed:
@@ -121,7 +125,7 @@ class Bench:
     # --- inside -------------------------------------------------------------------------------
 
     def _kept(self, name: str, stream: Composed, make: Callable[[], Run]) -> Run:
-        digest = hashlib.sha256(name.encode())
+        digest = hashlib.sha256(f"{self._code} {name}".encode())
         digest.update(repr([(item.span, item.text) for item in stream.observations]).encode())
         path = self.work / f"run-{digest.hexdigest()[:20]}.json"
         if not path.exists():
