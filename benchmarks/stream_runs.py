@@ -1,5 +1,4 @@
-"""One composed stream under one policy: written, measured, asked. Every run is kept, and made again only when the package
-has changed since.
+"""One composed stream under one policy: written, measured, asked. A run is kept until the package changes.
 
 A question counts as found at k when one of the k best hits overlaps the needle's span; `tight` wants that hit to be no
 longer than a minute, too. `chance` is how often the same hits overlap another needle of the stream: what long hits get
