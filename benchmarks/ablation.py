@@ -21,11 +21,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.retention import drawn_anew
-from benchmarks.stream_runs import Around, Bench, Run, budget, found_share
+from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share
 from reverie.memory import MemoryConfig, demotion, retention
 
 K = 5
-Score = Callable[[float, float, int, float], float]
+Score = Callable[[float, float, int, float, int], float]
 
 
 @contextmanager
@@ -36,10 +36,10 @@ def scored(score: Score) -> Iterator[None]:
 
 
 @contextmanager
-def sized(moments: int, episode_moments: int, summary_bytes: int) -> Iterator[None]:
+def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]:
     """What is kept of an event at level 1, and of an episode."""
     changed = {
-        "_MAX_MOMENTS": moments, "_MAX_EPISODE_MOMENTS": episode_moments, "_MAX_SUMMARY_BYTES": summary_bytes
+        "_MAX_MOMENTS": moments, "_MAX_EPISODE_MOMENTS": episode_moments, "_MAX_EPISODE_TEXT_BYTES": text_bytes
     }  # fmt: skip
     with patch.multiple(demotion, **changed):
         yield
@@ -54,22 +54,34 @@ def factor(of_a_level: float) -> Iterator[None]:
 
 def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
     shipped = retention.score
-    most, episode, summary = demotion._MAX_MOMENTS, demotion._MAX_EPISODE_MOMENTS, demotion._MAX_SUMMARY_BYTES
+    most, episode, text = demotion._MAX_MOMENTS, demotion._MAX_EPISODE_MOMENTS, demotion._MAX_EPISODE_TEXT_BYTES
+
+    def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
+        def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
+            return shipped(age * days, standing_out * stands_out, level, long_s, strength)
+
+        return lambda: scored(score)
+
+    def option(**values: object) -> tuple[MemoryConfig, Around]:
+        return config.model_copy(update=values), nullcontext
+
     return {
         "shipped": (config, nullcontext),
-        "surprise off": (config, lambda: scored(lambda days, _, level, long_s: shipped(days, 0.0, level, long_s))),
-        "age off": (config, lambda: scored(lambda _, surprise, level, long_s: shipped(0.0, surprise, level, long_s))),
-        "surprise ten times": (
-            config, lambda: scored(lambda days, surprise, level, long_s: shipped(days, 10 * surprise, level, long_s))
-        ),
+        "surprise and repeats off": (config, changed(standing_out=0.0)),
+        "surprise and repeats ten times": (config, changed(standing_out=10.0)),
+        "age off": (config, changed(age=0.0)),
+        "forgetting = fifo": option(forgetting="fifo"),
+        "forgetting = lifo": option(forgetting="lifo"),
         "level factor 2": (config, lambda: factor(2.0)),
         "level factor 16": (config, lambda: factor(16.0)),
-        "events: 2 moments": (config, lambda: sized(2, episode, summary)),
-        "events: 8 moments": (config, lambda: sized(8, episode, summary)),
-        "episodes: a quarter": (config, lambda: sized(most, episode // 4, summary // 4)),
-        "episodes: twice": (config, lambda: sized(most, 2 * episode, 2 * summary)),
-        "short term not spared": (config.model_copy(update={"short_term_s": 0.0}), nullcontext),
-    }  # fmt: skip
+        "events: 2 moments": (config, lambda: sized(2, episode, text)),
+        "events: 8 moments": (config, lambda: sized(8, episode, text)),
+        "episodes: 4 moments, 400 bytes": (config, lambda: sized(most, 4, 400)),
+        "episodes: 16 moments, 1600 bytes": (config, lambda: sized(most, 16, 1600)),
+        "episodes: 64 moments, 6400 bytes": (config, lambda: sized(most, 64, 6400)),
+        "short term not spared": option(short_term_s=0.0),
+        "no repeats, no episodes": option(consolidate_every_s=FOREVER_S),
+    }
 
 
 def main() -> None:

@@ -5,7 +5,7 @@
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
     2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
-                        4 moments and 400 bytes of sentences word for word; visits live on as names of moments
+                        32 moments and 3200 bytes of sentences word for word; visits live on as names of moments
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -25,7 +25,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory import episodes, lexical
-from reverie.memory.episodes import LONGEST_NS, MAX_SUMMARY_BYTES
+from reverie.memory.episodes import LONGEST_NS
 from reverie.memory.events import summarise
 from reverie.memory.pins import is_pinned
 from reverie.memory.representatives import medoid, runs
@@ -37,7 +37,8 @@ from reverie.memory.summary import central_sentences
 from reverie.types import Modality, ns
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
-_MAX_MOMENTS, _MAX_EPISODE_MOMENTS = 4, 4
+_MAX_MOMENTS = 4  # of an event
+_MAX_EPISODE_MOMENTS, _MAX_EPISODE_TEXT_BYTES = 32, 3200
 _MAX_LABELS = 12
 _MAX_THINGS = 4
 _WRITING_GAP_NS = ns(2.0)
@@ -352,7 +353,7 @@ def _join(db: sqlite3.Connection, parts: list[_Stretch]) -> _Stretch:
 
 
 def _sum_up(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -> None:
-    """Keep the sentences of the episode, or without one those that say most, and of visits their names."""
+    """Keep the sentences that say most, those of the episode's summary in any case, and of visits their names."""
     rows = db.execute(
         "SELECT o.id, o.text, v.scale, v.code, v.centre FROM observation o "
         f"LEFT JOIN vector v ON v.observation = o.id WHERE {_INSIDE} AND modality IN (?, ?, ?) "
@@ -360,12 +361,11 @@ def _sum_up(db: sqlite3.Connection, stretch: _Stretch, demoted: Demoted) -> None
         (*stretch.bounds, *_TEXT_CODES),
     ).fetchall()
     texts = [row[1] for row in rows]
+    decoder = Decoder(db)
+    vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
+    numbers = central_sentences(texts, vectors, _MAX_EPISODE_TEXT_BYTES)
     if stretch.episode is not None:
-        numbers = episodes.kept_sentences(db, stretch.episode, texts)
-    else:
-        decoder = Decoder(db)
-        vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
-        numbers = central_sentences(texts, vectors, MAX_SUMMARY_BYTES)
+        numbers += episodes.kept_sentences(db, stretch.episode, texts)
     chosen = {rows[number][0] for number in numbers}
     bearing = {row for (row,) in _select(db, "id", stretch, _TEXT_CODES, "AND picture IS NOT NULL")}
     _delete(db, [row[0] for row in rows if row[0] not in chosen | bearing], demoted)

@@ -24,6 +24,7 @@ _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32
 _KEPT_REVISIONS = (128, 8192)
 _VACUUM_PAGES = 64  # given back in one transaction
+_FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
 
@@ -37,6 +38,7 @@ class Room:
     def rank_again(self) -> None:
         """What is ranked does not hold any more: events came, were pinned, recalled, joined or erased."""
         self._ranked: list[Victim] | None = None
+        self._fresh_bytes = 0
 
     def make_room(self, needed_bytes: int) -> bool:
         """Before a transaction that brings so many bytes. Return whether the short term was touched.
@@ -46,6 +48,9 @@ class Room:
         """
         budget, touched = self.budget, False
         reader_holds_log = budget.log_size > budget.log_bytes // 2 and not self._store.checkpoint()
+        self._fresh_bytes += needed_bytes
+        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE:
+            self.rank_again()
         if not reader_holds_log:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:
