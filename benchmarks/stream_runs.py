@@ -167,7 +167,7 @@ class Bench:
         return {"fifo": fifo, "thinning": thinning}[name]
 
     def _asked(self, path: Path, stream: Composed) -> Run:
-        config = MemoryConfig()
+        num_bytes, config = disk_bytes(path), MemoryConfig(remember_recalls=False)
         encoders: dict[str, TextEncoder] = dict.fromkeys(_picture_encoders(stream), self.encoder)
         with Memory.open(path, text_encoder=self.encoder, query_encoders=encoders, config=config) as memory:
             asked = [row for number in range(len(stream.needles)) for row in _ask(memory, stream, number)]
@@ -181,7 +181,7 @@ class Bench:
             count = sum(memory.stats().observations.values())
             events = memory._store.reader.execute("SELECT start_ns, surprise FROM event ORDER BY start_ns").fetchall()
         return Run(
-            num_bytes=disk_bytes(path), observations=count, levels=levels, events=events, asked=asked, habits=habits
+            num_bytes=num_bytes, observations=count, levels=levels, events=events, asked=asked, habits=habits
         )  # fmt: skip
 
 
