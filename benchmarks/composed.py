@@ -45,7 +45,7 @@ TIMETABLES: dict[Length, Timetable] = {
     "hour": Timetable(days=0, sittings=0, sitting_s=0, last_s=HOUR_S),
     "day": Timetable(days=1, sittings=8, sitting_s=900),
     "week": Timetable(days=7, sittings=4, sitting_s=600),
-    "month": Timetable(days=30, sittings=3, sitting_s=240),
+    "month": Timetable(days=30, sittings=4, sitting_s=240),
 }
 
 

@@ -31,7 +31,7 @@ from reverie.perception.minilm import MiniLM
 from reverie.types import Hit, Query, TextEncoder, TimeSpan, ns
 
 K = 10
-NUM_TOLD = 48
+NUM_TOLD = 44
 AGES_S = {"hour": (0.0, 3600.0), "day": (3600.0, 86_400.0), "week": (86_400.0, 604_800.0), "month": (604_800.0, 2.7e6)}
 NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
