@@ -88,7 +88,9 @@ class Kept:
 
     def save(self) -> None:
         if len(self._known) > self._saved:
-            self._path.write_bytes(pickle.dumps(self._known))
+            fresh = self._path.with_suffix(f".{os.getpid()}")
+            fresh.write_bytes(pickle.dumps(self._known))
+            fresh.replace(self._path)  # whole, also when two runs end at once
             self._saved = len(self._known)
 
 
