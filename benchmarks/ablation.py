@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.retention import drawn_anew
 from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share
-from reverie.memory import MemoryConfig, demotion, retention
+from reverie.memory import MemoryConfig, merging, retention, thinning
 
 K = 5
 Score = Callable[[float, float, int, float, int], float]
@@ -38,10 +38,10 @@ def scored(score: Score) -> Iterator[None]:
 @contextmanager
 def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]:
     """What is kept of an event at level 1, and of an episode."""
-    changed = {
-        "_MAX_MOMENTS": moments, "_MAX_EPISODE_MOMENTS": episode_moments, "_MAX_EPISODE_TEXT_BYTES": text_bytes
-    }  # fmt: skip
-    with patch.multiple(demotion, **changed):
+    with (
+        patch.multiple(thinning, MAX_MOMENTS=moments, MAX_EPISODE_MOMENTS=episode_moments),
+        patch.object(merging, "_MAX_TEXT_BYTES", text_bytes),
+    ):
         yield
 
 
@@ -54,7 +54,7 @@ def factor(of_a_level: float) -> Iterator[None]:
 
 def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
     shipped = retention.score
-    most, episode, text = demotion._MAX_MOMENTS, demotion._MAX_EPISODE_MOMENTS, demotion._MAX_EPISODE_TEXT_BYTES
+    most, episode, text = thinning.MAX_MOMENTS, thinning.MAX_EPISODE_MOMENTS, merging._MAX_TEXT_BYTES
 
     def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
         def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:

@@ -21,12 +21,13 @@ from reverie.memory import recalls
 from reverie.memory.episodes import build, build_run, ready_runs
 from reverie.memory.expiry import expired
 from reverie.memory.records import ConsolidationReceipt
-from reverie.memory.repeats import merge_repeats
+from reverie.memory.repeats import Event, merge_repeats
 from reverie.memory.room import Room
 from reverie.memory.store import Store
-from reverie.types import NS_PER_S, TimeSpan
+from reverie.types import NS_PER_S, TimeSpan, ns
 
 _SLACK_SHARE = 100  # of the time to live: erasing goes through all words, so it is not done for every minute
+_WINDOW_NS = ns(7200.0)  # of a run at a time: joining neighbours takes the square of their number
 EraseSpan = Callable[[str, TimeSpan], int]  # erases for good, returns how many observations went
 
 
@@ -80,17 +81,30 @@ class Consolidation:
                     counts["expired"] += self._erase_span(name, span)
                     yield True
         for stream, run, goes_on in list(ready_runs(self._store.writer)):
+            yield from self._sum_up(stream, run, goes_on, counts)
+        if thorough and self._room is not None:
+            yield from self._sink(self._room)
+
+    def _sum_up(self, stream: int, run: list[Event], goes_on: bool, counts: Counter[str]) -> Iterator[bool]:
+        """Merge what repeats in a run and build its episodes, two hours at a time."""
+        while run:
+            window = [event for event in run if event[2] - run[0][1] <= _WINDOW_NS] or run[:1]
+            rest = run[len(window) :]
             with self._store.transaction() as db:
-                kept, merged = merge_repeats(db, stream, run)
+                window, merged = merge_repeats(db, stream, window)
             counts["repeats"] += merged
             yield True
-            for events in build_run(self._store.writer, stream, kept, goes_on):
+            parts = build_run(self._store.writer, stream, window, goes_on or bool(rest))
+            if not parts and rest:  # one long event
+                parts = [(window[0][0],)]
+            for events in parts:
                 with self._store.transaction() as db:
                     build(db, events)
                 counts["episodes"] += 1
                 yield True
-        if thorough and self._room is not None:
-            yield from self._sink(self._room)
+            if not rest:
+                return
+            run = window[sum(map(len, parts)) :] + rest
 
     def _sink(self, room: Room) -> Iterator[bool]:
         """Demote down to the low mark, a part at a time."""

@@ -16,9 +16,10 @@ from typing import Literal
 
 from reverie.errors import MemoryFull
 from reverie.memory.budget import Budget
-from reverie.memory.demotion import Demoted, demote
+from reverie.memory.demotion import demote
 from reverie.memory.retention import Ranking, Victim, worth
 from reverie.memory.store import Store
+from reverie.memory.stretches import Demoted
 
 _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32

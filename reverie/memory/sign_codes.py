@@ -106,7 +106,7 @@ def _centre_of(db: sqlite3.Connection, encoder: int) -> tuple[int, Float32[ndarr
     if len(rows) < _FEWEST:
         return None
     vectors = np.stack([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows])
-    mean: Float32[ndarray, "d"] = vectors.mean(axis=0)
+    mean = np.asarray(vectors.mean(axis=0), dtype=np.float32)
     cursor = db.execute(
         "INSERT INTO centre (encoder, num_vectors, value) VALUES (?, ?, ?)", (encoder, len(rows), mean.tobytes())
     )

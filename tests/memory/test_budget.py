@@ -127,7 +127,9 @@ def test_an_old_needle_is_found_at_every_level(tmp_path):
         for number in range(12):
             memory.write(hour(number + 1))
             said_hits = [hit for hit in memory.search(Query(text="xylophone", k=3)) if hit.lexical > 0]
-            seen_hits = [hit for hit in memory.search(Query(text="quetzal", k=3)) if hit.dense > 0.9]
+            seen_hits = [
+                hit for hit in memory.search(Query(text="quetzal", k=3)) if hit.dense > 0.7
+            ]  # one bit a number: 0.8
             assert [hit.span for hit in said_hits] == [span(1, 3)]
             assert any(hit.span.overlaps(span(4, 5)) for hit in seen_hits)
             found.add(memory.timeline(span(1, 3))[0].level)

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from reverie.memory import Memory, MemoryConfig
-from reverie.memory.demotion import Demoted, demote
+from reverie.memory.demotion import demote
 from reverie.memory.repeats import ALIKE
 from reverie.memory.sign_codes import decode, encode
+from reverie.memory.stretches import Demoted
 from reverie.memory.verify import verify
 from reverie.types import EndOfStream, Query, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
@@ -66,6 +67,17 @@ def test_of_a_stream_that_goes_on_the_last_stretch_waits(tmp_path):
         memory.write([EndOfStream(stream_id="tv", pts_ns=ns(2400))])
         memory.consolidate()
         assert memory.episodes()[-1].span.end_s == 2400
+
+
+def test_a_run_of_many_hours_is_parted_all_the_way(tmp_path):
+    with open_memory(tmp_path, consolidate_every_s=10**9) as memory:
+        items = [seen(f"{PLACES[at // 480 % 4]} {at // 60 % 3}", at, cut=at % 60 == 0) for at in range(0, 18_000, 30)]
+        memory.write([*items, EndOfStream(stream_id="tv", pts_ns=ns(18_000))])
+        memory.consolidate()
+        episodes = memory.episodes()
+        assert (episodes[0].span.start_s, episodes[-1].span.end_s) == (0, 18_000)
+        assert all(a.span.end_ns == b.span.start_ns for a, b in itertools.pairwise(episodes))
+        assert all(300 <= episode.span.duration_ns / 1e9 <= 900 for episode in episodes)
 
 
 def test_writing_consolidates_by_itself_and_time_that_runs_out_is_told(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from reverie.errors import ConfigError, UsageError
@@ -47,7 +49,7 @@ def test_what_is_pinned_stays_whole_while_all_else_fades(tmp_path):
             assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
         assert memory.rows(span(20, 40)) == before
         assert {event.level for event in memory.timeline(span(20, 40))} == {0}
-        assert {event.level for event in memory.timeline(span(3600, 7200))} == {3}
+        assert min(event.level for event in memory.timeline(span(3600, 7200))) >= 1
     assert_whole(tmp_path)
 
 
@@ -69,3 +71,22 @@ def test_pins_past_half_of_the_budget_are_refused_and_so_is_a_budget_below_them(
         memory.unpin(span(0, 10_000))
     with open_memory(tmp_path, LIMIT) as memory:
         assert len(memory.pins()) == 1
+
+
+def test_the_command_line_pins_consolidates_and_unpins(cli, tmp_path):
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write(make_stream(1))
+    outcome = cli("memory", "pin", "--memory", tmp_path / "m", "--from", 10, "--to", 20, "--json")
+    pinned = {"pins": [{"stream_id": "tv", "start_s": 10.0, "end_s": 20.0}]}
+    assert (outcome.code, json.loads(outcome.out)) == (0, pinned)
+    assert json.loads(cli("memory", "pins", "--memory", tmp_path / "m", "--json").out) == pinned
+    done = json.loads(cli("memory", "consolidate", "--memory", tmp_path / "m", "--max-s", 60, "--json").out)
+    assert done["complete"]
+    assert done["episodes"] >= 1
+    assert cli("memory", "consolidate", "--memory", tmp_path / "m").out.startswith("0 recalls folded in, ")
+    assert cli("memory", "unpin", "--memory", tmp_path / "m").out == "nothing is pinned\n"
+    outcome = cli("memory", "pin", "--memory", tmp_path / "m", "--from", 10**6)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "nothing was watched there" in outcome.err
+    assert cli("memory", "pin", "--memory", tmp_path / "m", "--from", 9, "--to", 8).code == 2
+    assert cli("memory", "consolidate", "--memory", tmp_path / "nothing").code == 1
