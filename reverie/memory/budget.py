@@ -88,7 +88,7 @@ class Budget:
             return ROW_BYTES, 0
         num_bytes = ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
         num_bytes += sum(len(word.text) + 40 for word in item.words)
-        num_bytes += 5 * len(item.text.encode()) + (600 if item.text else 0)  # with what it states, quoted
+        num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
         num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
         if item.thumbnail is None or len(item.thumbnail) > self._max_picture_bytes:
             return num_bytes, 0

@@ -305,7 +305,6 @@ CREATE TABLE template (                    -- a look or a sound of an entity
     scale REAL NOT NULL,
     code BLOB NOT NULL
 ) STRICT;
-CREATE INDEX template_entity ON template (entity);
 CREATE TABLE consent (                     -- to templates of faces or of voices
     kind TEXT PRIMARY KEY,
     allowed_ns INTEGER NOT NULL,           -- wall clock
@@ -331,7 +330,6 @@ CREATE TABLE note_link (                   -- both ways: a < b
     cosine REAL NOT NULL,
     PRIMARY KEY (a, b)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX note_link_back ON note_link (b);
 """
 
 Migration = Callable[[sqlite3.Connection], None]
