@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
+from reverie.memory import familiarity
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -24,6 +25,7 @@ from reverie.memory.stretches import Demoted
 _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32
 _KEPT_REVISIONS = (128, 8192)
+_FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
 _VACUUM_PAGES = 64  # given back in one transaction
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
@@ -110,6 +112,8 @@ class Room:
         return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes
 
     def _rank(self, short_term_ns: int | None) -> list[Victim]:
+        limit = self.budget.max_bytes // _FAMILIARITY_SHARE
+        self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
         ranked = self._ranking.victims(short_term_ns)
         heapify(ranked)
         self._ranked = ranked
