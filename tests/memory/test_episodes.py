@@ -80,6 +80,7 @@ def test_a_run_of_many_hours_is_parted_all_the_way(tmp_path):
         assert all(300 <= episode.span.duration_ns / 1e9 <= 900 for episode in episodes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("minutes", [45, 75])
 def test_episodes_do_not_depend_on_when_consolidation_runs(tmp_path, minutes):
     items = [item for item in long_stream(minutes) if not isinstance(item, EndOfStream)]
