@@ -18,7 +18,7 @@ from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.sign_codes import Decoder
 from reverie.types import ns
 
-ALIKE = 0.95  # mean cosine of the centroids; see benchmarks/results/fading.md
+ALIKE = 0.95  # mean cosine of the centroids; see benchmarks/fading.py
 LONGEST_NS = ns(300.0)
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
