@@ -10,8 +10,8 @@ class SearchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text_dense_weight: float = Field(0.4, ge=0, le=1, description="Cosine's part in a text's score.")
-    text_lexical_weight: float = Field(0.6, ge=0, le=1, description="BM25's part: the encoder is small.")
+    text_dense_weight: float = Field(0.3, ge=0, le=1, description="Cosine's part in a text's score.")
+    text_lexical_weight: float = Field(0.7, ge=0, le=1, description="BM25's part: the encoder is small.")
     text_cosine_range: tuple[float, float] = Field(
         (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
     )
