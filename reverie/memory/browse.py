@@ -60,6 +60,14 @@ class Browse:
             if not stream_ids or name in stream_ids
         ]
 
+    def surprises(self, stream_id: str, span: TimeSpan | None) -> list[tuple[int, float]]:
+        low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
+        return self._db.execute(
+            "SELECT start_ns, surprise FROM observation WHERE stream = (SELECT id FROM stream WHERE name = ?) "
+            "AND modality = ? AND surprise IS NOT NULL AND start_ns >= ? AND start_ns < ? ORDER BY start_ns",
+            (stream_id, MODALITY_CODES[Modality.VISION], low, high),
+        ).fetchall()
+
     def labels(self) -> list[LabelCount]:
         """Every name: classes, colours and sounds counted in observations, objects in visits; commonest first."""
         self._index.refresh()

@@ -88,6 +88,12 @@ def match_expression(terms: Sequence[str]) -> str:
     return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
 
 
+def all_of(text: str) -> str:
+    """FTS5 syntax for every word of a text, function words too; "" when it has none."""
+    words = [word for word in text.split() if any(character.isalnum() for character in word)]
+    return " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
+
+
 def weigh(connection: sqlite3.Connection, text: str, common_share: float, skip_asking: bool = True) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 

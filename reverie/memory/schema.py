@@ -13,6 +13,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
     faded, revision                         what demotion made coarser (see `demotion`)
+    forgotten                               observations that were erased one by one: only their numbers
     episode ── episode_vector               consecutive events of 5-15 min, summed up (see `episodes`)
     pin                                     what is never made coarser
     centre                                  where the sign codes of a space are counted from (see `sign_codes`)
@@ -196,6 +197,15 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_FORGOTTEN = """
+CREATE TABLE forgotten (                   -- sent again, these stay away; of a forgotten span its gap says so
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (stream, modality, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 _CONSOLIDATION = """
 ALTER TABLE memory ADD COLUMN consolidated_ns INTEGER NOT NULL DEFAULT 0;  -- stream time watched by the last one
 ALTER TABLE stream ADD COLUMN place TEXT NOT NULL DEFAULT '';
@@ -277,6 +287,10 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
 def _add_consolidation(connection: sqlite3.Connection) -> None:
     _run(connection, _CONSOLIDATION)
 
@@ -296,6 +310,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_consolidation,
     _add_familiarity,
     _add_arousal,
+    _add_forgotten,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
