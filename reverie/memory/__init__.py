@@ -1,10 +1,13 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import (
     ConsolidationReceipt,
+    CopyRecord,
     ForgetReceipt,
+    Forgettable,
     GapRecord,
     LabelCount,
     MemoryStats,
@@ -19,8 +22,11 @@ from reverie.memory.verify import Finding, VerifyReport
 __all__ = [
     "BackupReceipt",
     "ConsolidationReceipt",
+    "CopyRecord",
+    "Familiarity",
     "Finding",
     "ForgetReceipt",
+    "Forgettable",
     "GapRecord",
     "LabelCount",
     "Memory",

@@ -57,7 +57,7 @@ class Budget:
         """Pages of the database that hold nothing: what is written next goes there."""
         (pages,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
         (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
-        return int(pages * page_bytes)
+        return int(pages) * int(page_bytes)
 
     def _beside(self) -> int:
         root = self._store.root

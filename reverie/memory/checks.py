@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reverie.memory.familiarity import CODE_BYTES, MAX_CODES
 from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
 from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
@@ -166,12 +167,29 @@ def _box_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
         yield "has a box whose score is not finite"
 
 
+def returned_observations(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Observations that were forgotten one by one, and are there."""
+    for row, modality, seq in db.execute(
+        "SELECT o.id, o.modality, o.seq FROM observation o JOIN forgotten USING (stream, modality, seq)"
+    ):
+        yield f"observation {row}", f"was forgotten (number {seq} of sense {modality}), and is there"
+
+
 def _are_words(packed: str) -> bool:
     try:
         words = json.loads(packed)
         return all(isinstance(text, str) and start <= end and math.isfinite(score) for text, start, end, score in words)
     except (ValueError, TypeError):
         return False
+
+
+def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Filters of hours that are no list of codes, or of more codes than one holds."""
+    for stream, hour, modality, num_bytes in db.execute(
+        "SELECT stream, hour, modality, length(codes) FROM familiarity"
+    ):
+        if num_bytes % CODE_BYTES or not 0 < num_bytes <= MAX_CODES * CODE_BYTES or modality not in MODALITIES:
+            yield f"familiarity of hour {hour} of stream {stream}", f"has {num_bytes} bytes of codes"
 
 
 CHECKS: tuple[Check, ...] = (
@@ -181,6 +199,8 @@ CHECKS: tuple[Check, ...] = (
     Check(name="events", find=wrong_events),
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
+    Check(name="familiarity", find=wrong_familiarity),
+    Check(name="forgotten", find=returned_observations),
     Check(name="levels", find=wrong_levels),
     Check(name="stretches", find=wrong_stretches),
     Check(name="episodes", find=wrong_episodes),

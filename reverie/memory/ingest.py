@@ -9,18 +9,18 @@ is in the rows, so a process that dies anywhere is continued by another that is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.clock import Clock
-from reverie.memory import lexical, sentences
+from reverie.memory import familiarity, lexical, sentences
 from reverie.memory.demotion import has_faded
 from reverie.memory.events import summarise
 from reverie.memory.names import Names
-from reverie.memory.pictures import PictureFolder, is_jpeg
+from reverie.memory.pictures import is_jpeg
 from reverie.memory.priming import prime, salient_things
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
@@ -68,9 +68,10 @@ class Ingest:
         clock: Clock,
         config: SegmentationConfig,
         max_picture_bytes: int,
+        picture_name: Callable[[bytes], str],
     ) -> None:
         self._db, self._names, self._text_encoder, self._clock = connection, names, text_encoder, clock
-        self._config, self._max_picture_bytes = config, max_picture_bytes
+        self._config, self._max_picture_bytes, self._picture_name = config, max_picture_bytes, picture_name
         self._streams: dict[str, _Stream] = {}
 
     def reset(self) -> None:
@@ -147,7 +148,10 @@ class Ingest:
         if has_faded(self._db, stream.row, item.span.start_ns):
             return True
         key = (stream.row, MODALITY_CODES[item.modality], item.seq)
-        found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
+        number = "stream = ?1 AND modality = ?2 AND seq = ?3"
+        found = self._db.execute(
+            f"SELECT 1 FROM observation WHERE {number} UNION ALL SELECT 1 FROM forgotten WHERE {number}", key
+        )
         return found.fetchone() is not None
 
     def _has_width(self, item: Observation, widths: dict[str, int]) -> bool:
@@ -250,6 +254,8 @@ class Ingest:
         if is_text:
             lexical.add(self._db, "observation_text", row, item.text)
         self._widen(stream, item.span, late)
+        if late:
+            self._recognise_later(stream, item.span.start_ns)
         tally.counts["committed"] += 1
         tally.counts["late"] += late
 
@@ -259,11 +265,13 @@ class Ingest:
     ) -> int:  # fmt: skip
         cursor = self._db.execute(
             "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, "
-            "surprise, text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "surprise, text, words, labels, boxes, picture, arousal) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
                 pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self._names.id_of), boxes, picture,
+                item.arousal,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -287,13 +295,19 @@ class Ingest:
             self._db.execute("UPDATE stream SET ended = 0 WHERE id = ?", (stream.row,))
             stream.ended = False
 
+    def _recognise_later(self, stream: _Stream, at_ns: int) -> None:
+        """A straggler of an event that is closed enters the filter of its hour now."""
+        closed = "SELECT 1 FROM event WHERE stream = ?1 AND NOT open AND start_ns <= ?2 AND end_ns > ?2"
+        if self._db.execute(closed, (stream.row, at_ns)).fetchone() is not None:
+            familiarity.take_in(self._db, stream.row, at_ns, at_ns + 1)
+
     def _picture_of(self, item: Observation, tally: Tally) -> str | None:
         if item.thumbnail is None:
             return None
         if len(item.thumbnail) > self._max_picture_bytes or not is_jpeg(item.thumbnail):
             tally.counts["pictures_refused"] += 1
             return None
-        return PictureFolder.name_of(item.thumbnail)
+        return self._picture_name(item.thumbnail)
 
     def _lose(self, item: Gap, tally: Tally) -> None:
         stream = self._stream(item.stream_id)
@@ -357,4 +371,5 @@ class Ingest:
             "AND o.start_ns < ?1), 0) WHERE id = ?4",
             (end_ns, labels, picture, event, stream, MODALITY_CODES[Modality.VISION], start_ns),
         )
+        familiarity.take_in(self._db, stream, start_ns, end_ns)
         return True

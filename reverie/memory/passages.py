@@ -40,12 +40,13 @@ class Passages:
         self._events: dict[int, EventRow | None] = {}
         self._kept: dict[int, list[tuple[int, str]]] = {}
 
-    def stream_rows(self, stream_ids: Sequence[str]) -> tuple[int, ...] | None:
-        """Numbers of the named streams, None for all. A name that is not known is no stream."""
-        if not stream_ids:
+    def stream_rows(self, stream_ids: Sequence[str], places: Sequence[str] = ()) -> tuple[int, ...] | None:
+        """Numbers of the named streams of the named places, None for all. A name that is not known is no stream."""
+        filters = [(column, names) for column, names in (("name", stream_ids), ("place", places)) if names]
+        if not filters:
             return None
-        marks = ",".join("?" * len(stream_ids))
-        rows = self._db.execute(f"SELECT id FROM stream WHERE name IN ({marks})", tuple(stream_ids))
+        where = " AND ".join(f"{column} IN ({','.join('?' * len(names))})" for column, names in filters)
+        rows = self._db.execute(f"SELECT id FROM stream WHERE {where}", [n for _, names in filters for n in names])
         return tuple(row for (row,) in rows.fetchall())
 
     def stream_name(self, row: int) -> str:
@@ -107,13 +108,13 @@ class Passages:
         """One hit for the rows of a passage: an utterance, a sound, or a block of writing."""
         marks = ",".join("?" * len(ids))
         rows = self._db.execute(
-            "SELECT stream, modality, start_ns, end_ns, text, labels, picture FROM observation "
+            "SELECT stream, modality, start_ns, end_ns, text, labels, picture, arousal FROM observation "
             f"WHERE id IN ({marks}) ORDER BY start_ns, id",
             tuple(ids),
         ).fetchall()
         if not rows:
             return None
-        stream, modality, start_ns, _, text, labels, picture = rows[0]
+        stream, modality, start_ns, _, text, labels, picture, arousal = rows[0]
         event = self.event_at(stream, start_ns)
         return Hit(
             stream_id=self.stream_name(stream),
@@ -126,6 +127,7 @@ class Passages:
             labels=self.labels_of([labels]),
             thumbnail=relative_path(picture) or self.picture_at(stream, start_ns),
             event_id=event[0] if event else None,
+            arousal=arousal,
         )
 
     def of_pictures(self, ids: Sequence[int], peak: int, stream: int, span: TimeSpan) -> Hit | None:

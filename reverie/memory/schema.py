@@ -8,10 +8,12 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             │               └ sentence      vectors of the parts of long texts
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
+            ├─ familiarity                  "seen before?", for each hour
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
     faded, revision                         what demotion made coarser (see `demotion`)
+    forgotten                               observations that were erased one by one: only their numbers
     episode ── episode_vector               consecutive events of 5-15 min, summed up (see `episodes`)
     pin                                     what is never made coarser
     centre                                  where the sign codes of a space are counted from (see `sign_codes`)
@@ -195,6 +197,15 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_FORGOTTEN = """
+CREATE TABLE forgotten (                   -- sent again, these stay away; of a forgotten span its gap says so
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (stream, modality, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 _CONSOLIDATION = """
 ALTER TABLE memory ADD COLUMN consolidated_ns INTEGER NOT NULL DEFAULT 0;  -- stream time watched by the last one
 ALTER TABLE stream ADD COLUMN place TEXT NOT NULL DEFAULT '';
@@ -239,6 +250,17 @@ CREATE INDEX event_episode ON event (episode);
 CREATE INDEX event_loose ON event (stream, start_ns) WHERE episode IS NULL;
 """
 
+_FAMILIARITY = """
+CREATE TABLE familiarity (                 -- codes of the distinct moments of an hour (see familiarity)
+    stream INTEGER NOT NULL REFERENCES stream,
+    hour INTEGER NOT NULL,                 -- of media time: start_ns / 3600 s
+    modality INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (stream, hour, modality, encoder)
+) STRICT;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -265,11 +287,31 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
 def _add_consolidation(connection: sqlite3.Connection) -> None:
     _run(connection, _CONSOLIDATION)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_consolidation)
+def _add_familiarity(connection: sqlite3.Connection) -> None:
+    _run(connection, _FAMILIARITY)
+
+
+def _add_arousal(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE observation ADD COLUMN arousal REAL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create,
+    _add_sentences,
+    _add_levels,
+    _add_consolidation,
+    _add_familiarity,
+    _add_arousal,
+    _add_forgotten,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 
