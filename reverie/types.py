@@ -150,7 +150,8 @@ class Observation:
 
     `embedding` is (D,) float32 of unit L2 norm in the space named by `encoder`; text is embedded by
     memory, so only encoders of pictures and sounds fill it. `thumbnail` is a JPEG. `starts_shot`
-    marks the first picture after a hard cut. (stream_id, modality, seq) is unique and, for a file,
+    marks the first picture after a hard cut. `arousal` says how excited a voice was, in [0, 1], 0.5 being usual in
+    its stream; None where nobody measured it. (stream_id, modality, seq) is unique and, for a file,
     the same in every run: memory ignores what it already holds.
     """
 
@@ -167,6 +168,7 @@ class Observation:
     encoder: str = ""
     thumbnail: bytes | None = None
     starts_shot: bool = False
+    arousal: float | None = None
 
 
 # --- control ------------------------------------------------------------------------------------
@@ -299,7 +301,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included."""
+    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included.
+
+    `arousal` (low, high) asks for voices that excited: with a text those are preferred that are nearer to the range,
+    without one only those inside it are given. Only what was said has it.
+    """
 
     text: str = ""
     k: int = 10
@@ -307,6 +313,7 @@ class Query:
     stream_ids: tuple[str, ...] = ()
     span: TimeSpan | None = None
     neighbours: int = 0
+    arousal: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,6 +336,7 @@ class Hit:
     thumbnail: str | None = None
     event_id: int | None = None
     neighbour: bool = False
+    arousal: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import (
     ConsolidationReceipt,
@@ -22,6 +23,7 @@ __all__ = [
     "BackupReceipt",
     "ConsolidationReceipt",
     "CopyRecord",
+    "Familiarity",
     "Finding",
     "ForgetReceipt",
     "Forgettable",

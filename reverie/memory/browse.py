@@ -170,14 +170,17 @@ class Browse:
         span: TimeSpan | None,
         limit: int,
         newest: bool,
+        arousal: tuple[float, float] | None = None,
     ) -> list[Hit]:
         """Passages in time order, at most `limit` from the beginning, or with `newest` from the end.
 
-        Pictures are not merged: each is a hit that lasts until the next.
+        Pictures are not merged: each is a hit that lasts until the next. With `arousal`, only what was said so.
         """
         self._index.refresh()
         streams = self._passages.stream_rows(stream_ids)
         chosen = modalities or tuple(Modality)
+        if arousal is not None:
+            chosen = tuple(modality for modality in chosen if modality is Modality.SPEECH)
         spans: list[tuple[int, int, object]] = []
         if Modality.VISION in chosen:
             until_ns = self._index.shown_until_ns(self._gap_s)
@@ -185,7 +188,7 @@ class Browse:
         text_modalities = tuple(modality for modality in chosen if modality in TEXT_MODALITIES)
         if text_modalities:
             texts = self._index.texts
-            spans += self._spans(texts, texts.ends_ns.rows, streams, text_modalities, span)
+            spans += self._spans(texts, texts.ends_ns.rows, streams, text_modalities, span, arousal)
         if Modality.OBJECTS in chosen:
             spans += [
                 (visit.span.start_ns, visit.span.end_ns, visit) for visit in self._passages.tracks(None, streams, span)
@@ -202,9 +205,12 @@ class Browse:
         streams: tuple[int, ...] | None,
         modalities: tuple[Modality, ...],
         span: TimeSpan | None,
+        arousal: tuple[float, float] | None = None,
     ) -> Iterator[tuple[int, int, object]]:
         """(start, end, (modality, ids)) of each passage that passes; adjacent writing of equal text is one."""
         keep = table.kept(ends_ns, streams, modalities, (span.start_ns, span.end_ns) if span else None)
+        if arousal is not None:
+            keep &= (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
         writing = MODALITY_CODES[Modality.WRITING]
         held: tuple[int, int, list[int], int] | None = None  # start, end, ids, row of a block of writing
         for row in table.order[keep[table.order]].tolist():
@@ -278,7 +284,7 @@ class Browse:
         while True:
             found = self._db.execute(
                 "SELECT o.stream, o.start_ns, o.modality, o.seq, s.name, o.end_ns, o.confidence, o.text, o.labels, "
-                "o.boxes, o.words, o.starts_shot, e.name, v.scale, v.code, "
+                "o.boxes, o.words, o.starts_shot, o.arousal, e.name, v.scale, v.code, "
                 "v.centre FROM observation o JOIN stream s ON s.id = o.stream "
                 "LEFT JOIN vector v ON v.observation = o.id LEFT JOIN encoder e ON e.id = v.encoder "
                 f"WHERE (o.stream, o.start_ns, o.modality, o.seq) > (?, ?, ?, ?) AND o.modality IN ({marks}) "
@@ -286,7 +292,7 @@ class Browse:
                 "ORDER BY o.stream, o.start_ns, o.modality, o.seq LIMIT ?",
                 (*last, *codes, high, low, page),
             ).fetchall()
-            for (_, start, code, seq, name, end, confidence, text, labels, boxes, words, shot, encoder, scale, packed, centre) in found:  # fmt: skip  # noqa: E501
+            for (_, start, code, seq, name, end, confidence, text, labels, boxes, words, shot, arousal, encoder, scale, packed, centre) in found:  # fmt: skip  # noqa: E501
                 if stream_ids and name not in stream_ids:
                     continue
                 yield Observation(
@@ -294,6 +300,7 @@ class Browse:
                     confidence=confidence, text=text, labels=unpack_labels(labels, names),
                     boxes=unpack_boxes(boxes, names),
                     words=unpack_words(words, start), starts_shot=bool(shot), encoder=encoder or "",
+                    arousal=arousal,
                     embedding=decoder.vector(scale, packed, centre) if vectors and packed else None,
                 )  # fmt: skip
             if len(found) < page:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reverie.memory.familiarity import CODE_BYTES, MAX_CODES
 from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
 from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
@@ -182,6 +183,15 @@ def _are_words(packed: str) -> bool:
         return False
 
 
+def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Filters of hours that are no list of codes, or of more codes than one holds."""
+    for stream, hour, modality, num_bytes in db.execute(
+        "SELECT stream, hour, modality, length(codes) FROM familiarity"
+    ):
+        if num_bytes % CODE_BYTES or not 0 < num_bytes <= MAX_CODES * CODE_BYTES or modality not in MODALITIES:
+            yield f"familiarity of hour {hour} of stream {stream}", f"has {num_bytes} bytes of codes"
+
+
 CHECKS: tuple[Check, ...] = (
     Check(name="references", find=broken_references),
     Check(name="texts", find=wrong_texts, mend=rebuild_texts),
@@ -190,6 +200,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
     Check(name="forgotten", find=returned_observations),
+    Check(name="familiarity", find=wrong_familiarity),
     Check(name="levels", find=wrong_levels),
     Check(name="stretches", find=wrong_stretches),
     Check(name="episodes", find=wrong_episodes),

@@ -59,6 +59,8 @@ class Consolidation:
                 break
             if next(steps, None) is None:
                 break
+            if self._room is not None:
+                self._room.fold_log()
         if self._room is not None:
             self._room.rank_again()
         bytes_after = self._room.budget.filled() if self._room else 0
@@ -81,6 +83,9 @@ class Consolidation:
                     counts["expired"] += self._erase_span(name, span)
                     yield True
         for stream, run, goes_on in list(ready_runs(self._store.writer)):
+            if self._room is not None:
+                self._room.make_room(0)
+            run = self._as_it_is(run)
             yield from self._sum_up(stream, run, goes_on, counts)
         if thorough and self._room is not None:
             yield from self._sink(self._room)
@@ -104,7 +109,15 @@ class Consolidation:
                 yield True
             if not rest:
                 return
-            run = window[sum(map(len, parts)) :] + rest
+            if self._room is not None:
+                self._room.make_room(0)
+            run = self._as_it_is(window[sum(map(len, parts)) :] + rest)
+
+    def _as_it_is(self, run: list[Event]) -> list[Event]:
+        """A run after some of its events may have been joined."""
+        find = "SELECT id, start_ns, end_ns FROM event WHERE id = ?"
+        found = [self._store.writer.execute(find, (event,)).fetchone() for event, _, _ in run]
+        return [row for row in found if row is not None]
 
     def _sink(self, room: Room) -> Iterator[bool]:
         """Demote down to the low mark, a part at a time."""

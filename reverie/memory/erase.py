@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reverie.memory import episodes, lexical, pins
+from reverie.memory import episodes, familiarity, lexical, pins
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
@@ -43,6 +43,7 @@ class Erased:
     tracks: int = 0
     events: int = 0
     labels: int = 0
+    less_familiar_hours: int = 0
     pictures: set[str] = field(default_factory=set)
     found: list[Forgettable] = field(default_factory=list)
 
@@ -140,7 +141,7 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
     episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision", "pin", "forgotten"):
+    for table in ("gap", "faded", "revision", "pin", "familiarity", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -155,7 +156,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
     standing = dict(still_standing(db, stream, span.start_ns, gap_ns))
     ids.update(standing)
-    touched = _extent(db, ids, span)
+    touched = known = _extent(db, ids, span)
     for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
     erase_rows(db, ids, erased)
@@ -175,6 +176,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         (stream, MODALITY_CODES[Modality.VISION], span.end_ns),
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
+    erased.less_familiar_hours += familiarity.rebuild(db, stream, known)
     sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 
@@ -233,6 +235,8 @@ def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Era
         erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
         if start_ns < span.start_ns:
             _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, *kept))
+            if is_open:
+                familiarity.take_in(db, stream, start_ns, span.start_ns)
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
             _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, *kept))
@@ -293,5 +297,6 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
     )
     db.execute(
         "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector "
-        "UNION SELECT encoder FROM centre UNION SELECT encoder FROM episode_vector)"
+        "UNION SELECT encoder FROM centre UNION SELECT encoder FROM episode_vector "
+        "UNION SELECT encoder FROM familiarity)"
     )

@@ -5,7 +5,7 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
-Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 33 bytes
+Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
 and D for each vector, 6 for each label.
 """
 
@@ -29,7 +29,7 @@ from reverie.types import Modality, ns
 _PAGE_ROWS = 20_000
 _FAR_NS = 1 << 62
 _ROWS = (
-    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code, "
+    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, o.arousal, v.encoder, v.scale, v.code, "
     "v.centre FROM observation o LEFT JOIN vector v ON v.observation = o.id"
 )
 _SENTENCES = (
@@ -91,6 +91,7 @@ class PassageTable:
         self.starts_ns = GrowingArray(np.int64)
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
+        self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
         self.label_row = GrowingArray(np.int64)
@@ -104,7 +105,7 @@ class PassageTable:
         return len(self.ids)
 
     def extend(self, rows: list[tuple[Any, ...]]) -> None:
-        """Append (id, stream, modality, start, end, text, labels, encoder, scale, code) rows."""
+        """Append (id, stream, modality, start, end, text, labels, arousal, encoder, scale, code) rows."""
         first = len(self)
         columns = list(zip(*rows, strict=True))
         for column, values in zip(
@@ -112,13 +113,14 @@ class PassageTable:
         ):
             column.extend(values)
         self.text_hashes.extend([crc32(text.encode()) for text in columns[5]])
+        self.arousals.extend([np.nan if arousal is None else arousal for arousal in columns[7]])
         labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
         counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
         self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
         self.label_id.extend(labels["label"].astype(np.int64))
         self.label_score.extend(labels["score"].astype(np.float32))
         numbers = range(first, first + len(rows))
-        _extend_vectors(self.vectors, zip(numbers, columns[7], columns[8], columns[9], strict=True))
+        _extend_vectors(self.vectors, zip(numbers, columns[8], columns[9], columns[10], strict=True))
         self._order = self._rank = self._runs = None
 
     def extend_sentences(self, rows: list[tuple[Any, ...]]) -> None:
@@ -140,7 +142,7 @@ class PassageTable:
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: len(kept)]
         arrived = place[len(kept) :]
-        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes"):
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
         stays = moved[self.label_row.rows] >= 0

@@ -30,9 +30,12 @@ from reverie.memory.backup import BackupReceipt, copy_memory
 from reverie.memory.bounded_erase import erase_within
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
+from reverie.memory.completion import Completion, Scope
 from reverie.memory.consolidation import Consolidation
 from reverie.memory.copies import copies_of, drop_copies, note_copy
+from reverie.memory.cues import Cue, cue_of
 from reverie.memory.erase import Target
+from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.finisher import Finisher
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
@@ -116,12 +119,16 @@ class Memory:
         key: bytes | None = None,
     ) -> None:
         self._store, self._config, self._clock, self._key = store, config, clock, key
+        self._text_encoder = text_encoder
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
         self._search = Search(store.reader, text_encoder, query_encoders, config.search, gap_s)
         self._browse = Browse(
             store.reader, self._search.index, self._search.passages, gap_s, config.search.writing_gap_s
+        )
+        self._completion = Completion(
+            store.reader, self._search.index, self._search.passages, config.search.sentence_share
         )
         self._ingest: Ingest | None = None
         self._room: Room | None = None
@@ -245,6 +252,7 @@ class Memory:
             grown = self._store.num_database_bytes() - bytes_before
             if self._consolidation is not None and self._consolidation.is_due():
                 self._consolidation.run(thorough=False)
+                ingest.reset()
             return tally.receipt(num_pictures, max(0, grown) + picture_bytes)
 
     def forget(
@@ -298,9 +306,12 @@ class Memory:
         Writing does so by itself every `consolidate_every_s`, apart from the last. With `max_s` it stops at the first
         point after that many seconds; calling it again goes on.
         """
-        with self._writing():
+        with self._writing() as ingest:
             assert self._consolidation is not None
-            return self._consolidation.run(max_s)
+            try:
+                return self._consolidation.run(max_s)
+            finally:
+                ingest.reset()
 
     def pin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
         """Never make a span coarser: of all streams or of some; whole streams without one. Return all pins.
@@ -354,18 +365,81 @@ class Memory:
             return row[0] if row else None
 
     def search(self, query: Query) -> list[Hit]:
-        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest."""
+        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest.
+
+        Raises:
+            UsageError: `Query.arousal` is no range.
+        """
         with self._reading():
+            if query.arousal is not None and not 0 <= query.arousal[0] <= query.arousal[1] <= 1:
+                raise UsageError(f"{query.arousal} is no range of arousal: give (low, high), each from 0 to 1")
             if query.k <= 0:
                 return []
             if not query.text.strip():
-                return self._browse.observations(query.modalities, query.stream_ids, query.span, query.k, newest=True)
+                return self._browse.observations(
+                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                )
             hits = self._search.search(query)
             if self._config.remember_recalls:
                 rows = dict(self._store.reader.execute("SELECT name, id FROM stream").fetchall())
                 found = [hit for hit in hits if not hit.neighbour and hit.event_id is not None]
                 recalls.note(self.root, ((rows[hit.stream_id], hit.span.start_ns) for hit in found))
             return hits
+
+    def familiarity(
+        self,
+        cue: str | Float32[ndarray, "d"],
+        encoder: str = "",
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Familiarity]:
+        """Whether something was seen, heard or read before: the hours that know it, the surest first.
+
+        Each hour of media time is kept as codes of 16 bytes for its distinct moments, at most 16 KiB, and answers
+        also when its events have been merged. The event that is still open is not asked.
+
+        Args:
+            cue: a sentence, compared with what was said and written; or a unit vector (D,) of the space `encoder`.
+            encoder: the `Observation.encoder` of pictures or sounds like the one that the vector is of.
+            span: only hours that overlap it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: an empty sentence; a vector without an encoder, not of unit length, or of another width.
+        """
+        with self._reading():
+            streams = self._search.passages.stream_rows(stream_ids)
+            return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
+
+    def complete(
+        self,
+        cue: str | Float32[ndarray, "d"] | TimeSpan,
+        encoder: str = "",
+        find: Modality = Modality.VISION,
+        k: int = 5,
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Hit]:
+        """What went with a fragment: what one sense perceived in the `k` events in which another perceived the cue.
+
+        Best first, one hit of each event; `Hit.dense` is the cosine of the cue and what it was taken for.
+
+        Args:
+            cue: a sentence that was said, written or heard; a unit vector (D,) of the space `encoder`; or a span of
+                the memory, whose other senses are the cue and whose own events are left out.
+            encoder: the `Observation.encoder` of the vector.
+            find: the sense that completes it.
+            k: how many at most.
+            span: only what lies in it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: a cue that cannot be, a span in which nothing has a vector, or `find` things.
+        """
+        with self._reading():
+            scope = Scope(streams=self._search.passages.stream_rows(stream_ids), span=span)
+            fragment = cue if isinstance(cue, TimeSpan) else self._cue(cue, encoder)
+            return self._completion.complete(fragment, find, k, scope)
 
     def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
         """Events that overlap the span, in time order. The one still going on has `open` set."""
@@ -550,6 +624,7 @@ class Memory:
             complete=complete,
             dry_run=dry_run,
             found=tuple(erased.found) if dry_run else (),
+            less_familiar_hours=erased.less_familiar_hours,
         )
 
     def _expire(self, stream_id: str, span: TimeSpan) -> int:
@@ -572,6 +647,9 @@ class Memory:
                 f"{limit}: open it with max_bytes of at least {taken * pins.SHARE}, or let some of it fade "
                 "again: reverie memory unpin; until then it can be read"
             )
+
+    def _cue(self, given: str | Float32[ndarray, "d"], encoder: str) -> Cue:
+        return cue_of(self._store.reader, self._text_encoder, given, encoder)
 
     def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
         if self._room is not None:

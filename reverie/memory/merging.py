@@ -69,7 +69,8 @@ def join_events(db: sqlite3.Connection, parts: list[Stretch]) -> Stretch:
         (end_ns, EPISODE_LEVEL, *values, first.event),
     )
     whole = sorted({part.episode for part in parts if part.episode is not None})
-    episode = episodes.join(db, whole) if len(whole) > 1 else values[-1]
+    grown = len(whole) > 1 or (whole and any(part.episode is None for part in parts))
+    episode = episodes.join(db, whole) if grown else values[-1]
     return Stretch(first.event, first.stream, first.low_ns, first.start_ns, end_ns, EPISODE_LEVEL, episode)
 
 

@@ -88,6 +88,8 @@ class ForgetReceipt:
     a receipt of what is gone does not quote it. `copies` are out of reach: delete them where you have to.
     `complete` is False while a reader of another process holds the log, so that deleted bytes may still stand in
     it: an open writer folds it in as soon as the reader lets go, else the next one does when it opens.
+    `less_familiar_hours`: hours of which some moments are not recognised any more though they were not forgotten,
+    because they had been demoted and the hour's filter was made anew (see `Memory.familiarity`).
     """
 
     senses: Mapping[str, int]
@@ -98,6 +100,7 @@ class ForgetReceipt:
     pictures: int
     bytes_freed: int
     complete: bool
+    less_familiar_hours: int = 0
     dry_run: bool = False
     found: tuple[Forgettable, ...] = ()
     copies: tuple[CopyRecord, ...] = ()

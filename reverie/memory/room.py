@@ -15,6 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
+from reverie.memory import familiarity
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -24,6 +25,7 @@ from reverie.memory.stretches import Demoted
 _ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_PAGES = 32
 _KEPT_REVISIONS = (128, 8192)
+_FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
 _VACUUM_PAGES = 64  # given back in one transaction
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
@@ -46,7 +48,7 @@ class Room:
             MemoryFull: there is no room, and none can be made now.
         """
         budget, touched = self.budget, False
-        reader_holds_log = budget.log_size > budget.log_bytes // 2 and not self._store.checkpoint()
+        reader_holds_log = not self.fold_log()
         if not reader_holds_log:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:
@@ -98,15 +100,20 @@ class Room:
         for _ in range(at_most):
             with self._store.transaction() as db:
                 going_on = step(db, max(self.budget.part_bytes // _ROW_BYTES, 1))
-            if self.budget.log_size > self.budget.log_bytes // 2:
-                self._store.checkpoint()
+            self.fold_log()
             if not going_on:
                 break
+
+    def fold_log(self) -> bool:
+        """Keep the log within its share. False when it is larger and a reader holds it."""
+        return self.budget.log_size <= self.budget.log_bytes // 2 or self._store.checkpoint()
 
     def _would_pass(self, needed_bytes: int) -> bool:
         return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes
 
     def _rank(self, short_term_ns: int | None) -> list[Victim]:
+        limit = self.budget.max_bytes // _FAMILIARITY_SHARE
+        self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
         ranked = self._ranking.victims(short_term_ns)
         heapify(ranked)
         self._ranked = ranked
@@ -122,7 +129,7 @@ class Room:
             if not ranked:
                 return "used up"
             self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted)
-            if self.budget.log_size > self.budget.log_bytes // 2 and not self._store.checkpoint():
+            if not self.fold_log():
                 return "held"
         return "met"
 
@@ -147,13 +154,10 @@ class Room:
             before = db.total_changes
             db.execute(f"INSERT INTO observation_text (observation_text, rank) VALUES ('merge', {_MERGE_PAGES})")
             done = db.total_changes - before < 2  # FTS5's sign that there was nothing to merge
-        if self.budget.log_size > self.budget.log_bytes // 2 and not self._store.checkpoint():
-            return False
-        return not done
+        return self.fold_log() and not done
 
     def _give_back(self, spare_bytes: int) -> None:
         """Free pages beyond these return to the disk, a few in each write."""
         if self.budget.free() > spare_bytes + _VACUUM_PAGES * 4096:
             self._store.writer.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
-            if self.budget.log_size > self.budget.log_bytes // 2:
-                self._store.checkpoint()
+            self.fold_log()

@@ -8,6 +8,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             │               └ sentence      vectors of the parts of long texts
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
+            ├─ familiarity                  "seen before?", for each hour
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
@@ -249,6 +250,17 @@ CREATE INDEX event_episode ON event (episode);
 CREATE INDEX event_loose ON event (stream, start_ns) WHERE episode IS NULL;
 """
 
+_FAMILIARITY = """
+CREATE TABLE familiarity (                 -- codes of the distinct moments of an hour (see familiarity)
+    stream INTEGER NOT NULL REFERENCES stream,
+    hour INTEGER NOT NULL,                 -- of media time: start_ns / 3600 s
+    modality INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (stream, hour, modality, encoder)
+) STRICT;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -275,15 +287,31 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
-def _add_forgotten(connection: sqlite3.Connection) -> None:
-    _run(connection, _FORGOTTEN)
-
-
 def _add_consolidation(connection: sqlite3.Connection) -> None:
     _run(connection, _CONSOLIDATION)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_consolidation, _add_forgotten)
+def _add_familiarity(connection: sqlite3.Connection) -> None:
+    _run(connection, _FAMILIARITY)
+
+
+def _add_arousal(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE observation ADD COLUMN arousal REAL")
+
+
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create,
+    _add_sentences,
+    _add_levels,
+    _add_consolidation,
+    _add_familiarity,
+    _add_arousal,
+    _add_forgotten,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -6,6 +6,7 @@ Evidence, each in [0, 1]:
   between the cosine of unrelated pairs and that of good ones;
 - words: BM25 over texts, as a share of the most that the question could get. Texts that were said close together lend
   each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
+- arousal, if asked for: how near the voice was to it, added as Emotional RAG adds the mood (Huang et al. 2024, C-A);
 - labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
   exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
   1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
@@ -85,9 +86,10 @@ class Search:
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         found = [
             *self._texts(query, streams, matches, by_row),
-            *self._pictures(query, streams, labels, by_row),
-            *self._things(query, streams, labels),
         ]
+        if query.arousal is None:  # nothing that is seen has it
+            found += self._pictures(query, streams, labels, by_row)
+            found += self._things(query, streams, labels)
         found.sort(key=lambda passage: (-passage.score, passage.kind, passage.peak))
         primary = query.k if query.neighbours <= 0 else max(1, query.k - int(self._config.neighbour_share * query.k))
         hits = self._hits(found[: query.k])
@@ -123,6 +125,10 @@ class Search:
         around, bm25, coverage = self._in_context(table, dense, matches)
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
+        if query.arousal is not None:
+            keep &= ~np.isnan(table.arousals.rows)
+            near = _nearness(table.arousals.rows, query.arousal)
+            score = (score + config.arousal_weight * near) / (1 + config.arousal_weight)
         taken: set[int] = set()
         num_found = 0
         for row in _best(np.where(keep, score, 0.0)):
@@ -323,6 +329,13 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
+
+
+def _nearness(arousals: Float32[ndarray, "n"], asked: tuple[float, float]) -> Scores:
+    """1 inside the asked range, less by the distance outside of it, 0 where there is no arousal."""
+    outside = np.maximum(asked[0] - arousals, arousals - asked[1])
+    near: Scores = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
+    return near
 
 
 def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:
