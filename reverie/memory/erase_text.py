@@ -116,8 +116,8 @@ def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_n
     db.executemany("DELETE FROM track WHERE rowid = ?", [(row,) for row in matches.tracks])
     erased.tracks += len(matches.tracks)
     touched += _leave_no_picture(db, stream, moments)
-    for span in _joined(_whole_hours(span) for span in spans):
-        erased.less_familiar_hours += familiarity.rebuild(db, stream, span)
+    for hours in _joined(familiarity.whole_hours(span) for span in spans):
+        erased.less_familiar_hours += familiarity.rebuild(db, stream, hours)
     for span in _joined(touched):
         episodes.drop_touched(db, stream, span.start_ns, span.end_ns)
         sum_up_anew(db, stream, span)
@@ -170,12 +170,6 @@ def _drop_votes(db: sqlite3.Connection, stream: int, names: set[str], span: Time
         if not names.isdisjoint(votes):
             left = {name: count for name, count in votes.items() if name not in names}
             db.execute("UPDATE track SET votes = ? WHERE rowid = ?", (json.dumps(left), row))
-
-
-def _whole_hours(span: TimeSpan) -> TimeSpan:
-    """The hours that a span touches, of each of which there is one filter."""
-    first, last = span.start_ns // familiarity.HOUR_NS, max(span.start_ns, span.end_ns - 1) // familiarity.HOUR_NS
-    return TimeSpan(start_ns=first * familiarity.HOUR_NS, end_ns=(last + 1) * familiarity.HOUR_NS)
 
 
 def _joined(spans: Iterable[TimeSpan]) -> list[TimeSpan]:

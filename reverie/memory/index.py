@@ -5,6 +5,7 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
+Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 34 bytes
 Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
 and D for each vector, 6 for each label.
 """
@@ -23,6 +24,7 @@ from numpy import ndarray
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.sign_codes import Decoder
+from reverie.memory.speakers import meant_role, role_of
 from reverie.memory.vectors import GrowingArray, cosines
 from reverie.types import Modality, ns
 
@@ -91,6 +93,7 @@ class PassageTable:
         self.starts_ns = GrowingArray(np.int64)
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
+        self.roles = GrowingArray(np.int8)
         self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
@@ -113,6 +116,7 @@ class PassageTable:
         ):
             column.extend(values)
         self.text_hashes.extend([crc32(text.encode()) for text in columns[5]])
+        self.roles.extend([role_of(text) for text in columns[5]])
         self.arousals.extend([np.nan if arousal is None else arousal for arousal in columns[7]])
         labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
         counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
@@ -142,7 +146,7 @@ class PassageTable:
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: len(kept)]
         arrived = place[len(kept) :]
-        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "arousals"):
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "roles", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
         stays = moved[self.label_row.rows] >= 0
@@ -171,6 +175,11 @@ class PassageTable:
                 split = best > -1.0
                 found[split] += np.float32(sentence_share) * (best[split] - found[split])
         return found
+
+    def said_by_another(self, query: str) -> Bool[ndarray, "n"]:
+        """Which texts another role said than the one that the query means; what has no role was not."""
+        meant, roles = meant_role(query), self.roles.rows
+        return (roles != meant) & (roles != 0) if meant else np.zeros(len(self), dtype=bool)
 
     @property
     def order(self) -> Int64[ndarray, "n"]:

@@ -118,8 +118,8 @@ class Memory:
         config: MemoryConfig,
         key: bytes | None = None,
     ) -> None:
-        self._store, self._config, self._clock, self._key = store, config, clock, key
-        self._text_encoder = text_encoder
+        self._store, self._config, self._text_encoder = store, config, text_encoder
+        self._clock, self._key = clock, key
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -376,8 +376,14 @@ class Memory:
             if query.k <= 0:
                 return []
             if not query.text.strip():
+                streams = query.stream_ids
+                if query.places:
+                    there = [record.stream_id for record in self._browse.streams() if record.place in query.places]
+                    streams = tuple(name for name in there if not streams or name in streams)
+                    if not streams:
+                        return []
                 return self._browse.observations(
-                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                    query.modalities, streams, query.span, query.k, newest=True, arousal=query.arousal
                 )
             hits = self._search.search(query)
             if self._config.remember_recalls:
@@ -622,9 +628,9 @@ class Memory:
             pictures=len(erased.pictures),
             bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
             complete=complete,
+            less_familiar_hours=erased.less_familiar_hours,
             dry_run=dry_run,
             found=tuple(erased.found) if dry_run else (),
-            less_familiar_hours=erased.less_familiar_hours,
         )
 
     def _expire(self, stream_id: str, span: TimeSpan) -> int:

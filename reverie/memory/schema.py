@@ -287,6 +287,10 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
 def _add_consolidation(connection: sqlite3.Connection) -> None:
     _run(connection, _CONSOLIDATION)
 
@@ -297,10 +301,6 @@ def _add_familiarity(connection: sqlite3.Connection) -> None:
 
 def _add_arousal(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE observation ADD COLUMN arousal REAL")
-
-
-def _add_forgotten(connection: sqlite3.Connection) -> None:
-    _run(connection, _FORGOTTEN)
 
 
 MIGRATIONS: tuple[Migration, ...] = (

@@ -76,7 +76,7 @@ class Search:
     def search(self, query: Query) -> list[Hit]:
         """The k best passages, neighbours included, in time order."""
         self.index.refresh()
-        streams = self.passages.stream_rows(query.stream_ids)
+        streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             words = lexical.weigh(self._db, query.text, self._config.common_share)
             matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)
@@ -124,6 +124,7 @@ class Search:
         dense = table.dense(vectors, config.sentence_share)
         around, bm25, coverage = self._in_context(table, dense, matches)
         score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
+        score = np.where(table.said_by_another(query.text), np.float32(1 - config.role_share) * score, score)
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         if query.arousal is not None:
             keep &= ~np.isnan(table.arousals.rows)

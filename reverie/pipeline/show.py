@@ -196,8 +196,6 @@ def forgotten_as_text(receipt: ForgetReceipt) -> str:
             "not complete: a reader holds the log, in which deleted bytes may still stand; they go when it has let go "
             "and the memory is next opened for writing"
         )
-    if receipt.less_familiar_hours:
-        lines.append(f"{receipt.less_familiar_hours} hours of old moments are less familiar now")
     if receipt.copies:
         lines.append("not reached, and to be deleted by you where it holds this:")
         lines += [f"  {_copy_line(copy)}" for copy in receipt.copies]
