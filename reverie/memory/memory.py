@@ -146,7 +146,8 @@ class Memory:
             )
             if config.max_bytes is not None:
                 ranking = Ranking(store.writer, config.forgetting)
-                self._room = Room(store, Budget(store, config.max_bytes), ranking, ns(config.short_term_s))
+                budget = Budget(store, config.max_bytes, config.max_picture_bytes)
+                self._room = Room(store, budget, ranking, ns(config.short_term_s))
             ttl_ns = None if config.ttl_s is None else ns(config.ttl_s)
             every_ns = ns(config.consolidate_every_s)
             self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)
