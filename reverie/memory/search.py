@@ -81,7 +81,7 @@ class Search:
         self.index.refresh()
         streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
-            words = lexical.weigh(self._db, query.text, self._config.common_share)
+            words = lexical.weigh(self._db, query.text, self._config.common_share, self._config.skip_asking_words)
             matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
         known = self._db.execute("SELECT name, id FROM encoder").fetchall()

@@ -54,7 +54,7 @@ def test_what_is_pinned_stays_whole_while_all_else_fades(tmp_path):
 
 
 def test_pins_past_half_of_the_budget_are_refused_and_so_is_a_budget_below_them(tmp_path):
-    limit = LIMIT + (1 << 17)  # empty tables take their share of it: with this one, more than half can be filled
+    limit = LIMIT + (1 << 16)  # so that more than half of it can be filled, beside empty tables
     with open_memory(tmp_path, limit) as memory:
         memory.write([*hour(0), *hour(1), *hour(2)])
         before = rows_of(tmp_path)["pin"]
