@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from reverie.memory.events import summarise
-from reverie.memory.index import Index, PassageTable
+from reverie.memory.index import Index
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages, relative_path
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats
 from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words
@@ -172,7 +173,7 @@ class Browse:
         keep = table.kept(ends_ns, streams, modalities, (span.start_ns, span.end_ns) if span else None)
         writing = MODALITY_CODES[Modality.WRITING]
         held: tuple[int, int, list[int], int] | None = None  # start, end, ids, row of a block of writing
-        for row in table.order[keep[table.order]].tolist():
+        for row in (table.order if keep is None else table.order[keep[table.order]]).tolist():
             start, end, code = int(table.starts_ns.rows[row]), int(ends_ns[row]), int(table.modalities.rows[row])
             if held is not None:
                 same = (

@@ -29,15 +29,14 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from reverie.memory import lexical
-from reverie.memory.contiguity import lend, smooth
-from reverie.memory.index import Index, PassageTable
+from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
-from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan, ns
-
-Scores = Float32[ndarray, "n"]
+from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts
+from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,8 @@ class Search:
         streams = self.passages.stream_rows(query.stream_ids)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             words = lexical.weigh(self._db, query.text, self._config.common_share)
-            matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)
+            matches = lexical.search_texts(self._db, words, self._config.max_postings)
+            named = lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
         known = self._db.execute("SELECT name, id FROM encoder").fetchall()
         by_row = {row: vectors[name] for name, row in known if name in vectors}
@@ -119,43 +119,34 @@ class Search:
         table, config = self.index.texts, self._config
         if not len(table):
             return
-        dense = table.dense(vectors, config.sentence_share)
-        around, bm25, coverage = self._in_context(table, dense, matches)
-        score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
-        taken: set[int] = set()
-        num_found = 0
-        for row in _best(np.where(keep, score, 0.0)):
-            if num_found == query.k:
+        wanted = query.k
+        while True:
+            scored = score_texts(table, vectors, matches, keep, wanted, config)
+            found = self._blocks(table, scored, query.k)
+            if len(found) == query.k or not scored.more:
+                yield from found
                 return
+            wanted *= 8  # much of the shortlist is one long block of writing
+
+    def _blocks(self, table: PassageTable, scored: TextScores, k: int) -> list[_Found]:
+        """The best passages of scored texts."""
+        taken: set[int] = set()
+        found: list[_Found] = []
+        for place in _best(scored.score, scored.rows):
+            if len(found) == k:
+                break
+            row = int(scored.rows[place])
             if row not in taken:
                 first, last = self._block(table, row)
                 members = table.order[first : last + 1]
                 taken.update(members.tolist())
-                num_found += 1
-                yield _Found(
-                    score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
+                found.append(_Found(
+                    score=float(scored.score[place]), dense=float(scored.dense[place]),
+                    lexical=float(scored.coverage[place]),
                     kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
-                )  # fmt: skip
-
-    def _in_context(
-        self, table: PassageTable, dense: Scores, matches: Sequence[lexical.TermMatches]
-    ) -> tuple[Scores, Scores, Scores]:
-        """Cosines and BM25 with what stands beside each text, and how much of the query its own words cover."""
-        config, order = self._config, table.order
-        runs = table.runs(ns(config.context_gap_s))
-        bm25, coverage = np.zeros(len(table), np.float32), np.zeros(len(table), np.float32)
-        in_order = np.zeros(len(table), np.float32)
-        for term in matches:
-            known = np.isin(term.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
-            rows = np.searchsorted(table.ids.rows, term.ids[known])
-            coverage[rows] += term.coverage
-            lend(in_order, table.rank[rows], term.bm25[known], runs, config.context_decay, config.context_reach)
-        bm25[order] = in_order
-        around = np.empty(len(table), np.float32)
-        around[order] = smooth(dense[order], runs, config.context_dense_decay, config.context_reach)
-        share = np.float32(config.context_dense_share)
-        return (1 - share) * dense + share * around, bm25, coverage
+                ))  # fmt: skip
+        return found
 
     def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
         """The places in `order` of a passage: one row, or adjacent writing of equal text."""
@@ -192,14 +183,13 @@ class Search:
         dense = table.dense(vectors, sentence_share=0.0)
         named, coverage = labels.of_rows(table)
         score = (
-            config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)
-            + config.picture_label_weight * named
+            config.picture_dense_weight * ramp(dense, config.picture_cosine_range) + config.picture_label_weight * named
         )
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
-        score = np.where(keep, score, 0.0).astype(np.float32)
+        score = (score if keep is None else np.where(keep, score, 0.0)).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
         num_found = 0
-        for row in _best(score):
+        for row in _best(score, np.arange(len(table))):
             if num_found == query.k:
                 return
             if not taken[row]:
@@ -325,12 +315,8 @@ def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
 
 
-def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:
-    return np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0).astype(np.float32)
-
-
-def _best(scores: Scores) -> Iterator[int]:
-    """Row numbers by descending positive score, equal ones by row; sorted only as far as they are asked for."""
+def _best(scores: Scores, rows: Int64[ndarray, "n"]) -> Iterator[int]:
+    """Indices by descending positive score, equal ones by row; sorted only as far as they are asked for."""
     rest = np.flatnonzero(scores > 0)
     size = 256
     while len(rest):
@@ -339,7 +325,7 @@ def _best(scores: Scores) -> Iterator[int]:
             chosen, rest = rest[scores[rest] >= least], rest[scores[rest] < least]
         else:
             chosen, rest = rest, rest[:0]
-        yield from chosen[np.lexsort((chosen, -scores[chosen]))].tolist()
+        yield from chosen[np.lexsort((rows[chosen], -scores[chosen]))].tolist()
         size *= 8
 
 

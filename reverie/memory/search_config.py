@@ -31,6 +31,15 @@ class SearchConfig(BaseModel):
     )
     label_temperature: float = Field(0.05, gt=0, description="How fast names less alike than the best lose worth.")
     label_min_probability: float = Field(0.01, gt=0, lt=1, description="p_min: a name this improbable counts nothing.")
+    exact_rows: int = Field(
+        50_000, ge=0, description="Up to so many texts, each is compared with the question; beyond, a shortlist is."
+    )
+    shortlist_rows: int = Field(
+        2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; a quarter of both is kept."
+    )
+    max_postings: int = Field(
+        50_000, ge=0, description="Texts to read for a question's rarer words; its other words then add to those only."
+    )
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
