@@ -69,14 +69,14 @@ class Ingest:
         config: SegmentationConfig,
         max_picture_bytes: int,
     ) -> None:
-        self._db, self._names, self._text_encoder, self._clock = connection, names, text_encoder, clock
+        self._db, self.names, self._text_encoder, self._clock = connection, names, text_encoder, clock
         self._config, self._max_picture_bytes = config, max_picture_bytes
         self._streams: dict[str, _Stream] = {}
 
     def reset(self) -> None:
         """Forget what is kept in mind: after a write that was undone, or an erasure."""
         self._streams = {}
-        self._names.reload()
+        self.names.reload()
 
     def sift(self, items: Sequence[Item], tally: Tally) -> list[Item]:
         """Take out what cannot or need not be written: refused, repeated and forgotten observations, cuts.
@@ -104,23 +104,26 @@ class Ingest:
         return kept
 
     def embed(self, items: Iterable[Item]) -> Mapping[str, Float32[ndarray, "d"]]:
-        """Vectors of every text and every new name in the items, in one batch, before the transaction."""
+        """Vectors of every text and every new name in the items, before the transaction; anchors of new spaces, too."""
         texts: dict[str, None] = {}
+        spaces: set[str] = set()
         for item in items:
             if isinstance(item, Observation):
+                spaces.update([item.encoder] if item.embedding is not None else [])
                 if item.text and item.modality in TEXT_MODALITIES:
                     texts.update(dict.fromkeys([item.text, *sentences.split(item.text)]))
                 names = [(label.name, label.kind) for label in item.labels] + [
                     (box.name, "object") for box in item.boxes
                 ]
-                texts.update((name, None) for name, kind in names if not self._names.has_vector(name, kind))
+                texts.update((name, None) for name, kind in names if not self.names.has_vector(name, kind))
+        self.names.prepare(sorted(spaces | ({self._text_encoder.encoder_id} if texts else set())))
         if not texts:
             return {}
         return dict(zip(texts, self._text_encoder.encode(list(texts)), strict=True))
 
     def apply(self, items: Sequence[Item], vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
         """Write sifted items, in the transaction that is open."""
-        self._names.adopt(vectors)
+        self.names.adopt(vectors)
         for item in items:
             if isinstance(item, Observation):
                 self._observe(item, vectors, tally)
@@ -154,7 +157,7 @@ class Ingest:
         """Whether the vector has the width of its encoder's; `widths` learns those of new encoders."""
         if item.embedding is None:
             return True
-        width = self._names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
+        width = self.names.width_of(item.encoder) or widths.setdefault(item.encoder, len(item.embedding))
         return width == len(item.embedding)
 
     # --- items --------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ class Ingest:
 
     def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
         stream = self._stream(item.stream_id)
-        packed = pack_boxes(item.boxes, self._names.id_of) if item.modality is Modality.OBJECTS else None
+        packed = pack_boxes(item.boxes, self.names.id_of) if item.modality is Modality.OBJECTS else None
         late = stream.segmenter.is_late(item.span.start_ns)
         is_text = bool(item.text) and item.modality in TEXT_MODALITIES
         embedding = vectors[item.text] if is_text and item.embedding is None else item.embedding
@@ -233,7 +236,7 @@ class Ingest:
             tally.pictures[picture] = item.thumbnail
         row = self._insert(stream, item, packed, late, surprise, picture)
         if code is not None:
-            encoder_row = self._names.encoder(encoder, len(code))
+            encoder_row = self.names.encoder(encoder, len(code))
             self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
             if is_text and item.embedding is None:
                 parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
@@ -257,7 +260,7 @@ class Ingest:
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
-                pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self._names.id_of), boxes, picture,
+                pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self.names.id_of), boxes, picture,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None

@@ -33,6 +33,7 @@ from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
 from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, Tally, WriteReceipt
+from reverie.memory.reencode import PictureEncoder, ReencodeReceipt, reencode
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
@@ -72,7 +73,7 @@ class Memory:
         clock: Clock,
         config: MemoryConfig,
     ) -> None:
-        self._store, self._config = store, config
+        self._store, self._config, self._text_encoder = store, config, text_encoder
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -83,7 +84,7 @@ class Memory:
         self._ingest: Ingest | None = None
         self._consolidation: Consolidation | None = None
         if store.mode == "w":
-            names = Names(store.writer, text_encoder.encoder_id)
+            names = Names(store.writer, text_encoder, query_encoders)
             self._ingest = Ingest(
                 store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
             )
@@ -350,6 +351,26 @@ class Memory:
         with self._writing() as ingest:
             try:
                 return mend(self._store)
+            finally:
+                ingest.reset()
+
+    def reencode(self, pictures: PictureEncoder | None = None) -> ReencodeReceipt:
+        """Embed what is kept anew, after a change of encoder: texts and names by the memory's text encoder.
+
+        Args:
+            pictures: embeds kept key frames; None leaves the vectors of pictures as they are.
+
+        In small transactions; one that was cut short goes on at the next call. Until then, and for what cannot be
+        embedded again, questions are carried over to the old vectors (see `reverie.memory.anchors`).
+
+        Raises:
+            MemoryFull: no space on the disk or in the budget.
+            MemoryStoreError: opened for reading, or closed.
+        """
+        with self._writing() as ingest:
+            room = self._consolidation.make_room if self._consolidation is not None else int
+            try:
+                return reencode(self._store, ingest.names, self._text_encoder, pictures, room)
             finally:
                 ingest.reset()
 

@@ -192,6 +192,13 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_ANCHORS = """
+ALTER TABLE encoder ADD COLUMN of_texts INTEGER NOT NULL DEFAULT 0;  -- the memory embeds texts with it
+ALTER TABLE encoder ADD COLUMN anchor_set TEXT;                      -- whose vectors these are: see anchors
+ALTER TABLE encoder ADD COLUMN anchors BLOB;
+UPDATE encoder SET of_texts = 1 WHERE id IN (SELECT encoder FROM label_vector UNION SELECT encoder FROM sentence);
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -218,7 +225,11 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels)
+def _add_anchors(connection: sqlite3.Connection) -> None:
+    _run(connection, _ANCHORS)
+
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_anchors)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -29,6 +29,7 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from reverie.memory import lexical
+from reverie.memory.anchors import ANCHOR_SET, Anchors, carry_over, embed_anchors, unpack_anchors
 from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passage_table import PassageTable
@@ -67,6 +68,8 @@ class Search:
         self._db, self._config, self._gap_s = connection, config, gap_s
         self._encoders: dict[str, TextEncoder] = {**query_encoders, text_encoder.encoder_id: text_encoder}
         self._text_encoder = text_encoder
+        self._asked: Anchors | None = None  # in the space of questions, made when another space needs it
+        self._stored: dict[str, Anchors] = {}
         self.index = Index(connection)
         self.passages = Passages(connection)
         self._labels = LabelIndex(connection, text_encoder)
@@ -80,8 +83,7 @@ class Search:
             matches = lexical.search_texts(self._db, words, self._config.max_postings)
             named = lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
-        known = self._db.execute("SELECT name, id FROM encoder").fetchall()
-        by_row = {row: vectors[name] for name, row in known if name in vectors}
+        by_row = self._by_row(vectors)
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         found = [
             *self._texts(query, streams, matches, by_row),
@@ -106,6 +108,23 @@ class Search:
             if id(encoder) not in made:
                 made[id(encoder)] = encoder.encode([text])[0]
         return {name: made[id(encoder)] for name, encoder in self._encoders.items()}
+
+    def _by_row(self, vectors: Mapping[str, Float32[ndarray, "d"]]) -> dict[int, Float32[ndarray, "d"]]:
+        """The question for each encoder of the memory; carried over by the anchors to those that are not here."""
+        found = {}
+        for row, name, anchor_set in self._db.execute("SELECT id, name, anchor_set FROM encoder").fetchall():
+            if name in vectors:
+                found[row] = vectors[name]
+            elif anchor_set == ANCHOR_SET:
+                if self._asked is None:
+                    self._asked = embed_anchors(self._text_encoder)
+                if name not in self._stored:
+                    (packed, width) = self._db.execute(
+                        "SELECT anchors, width FROM encoder WHERE id = ?", (row,)
+                    ).fetchone()
+                    self._stored[name] = unpack_anchors(packed, width)
+                found[row] = carry_over(vectors[self._text_encoder.encoder_id], self._asked, self._stored[name])
+        return found
 
     # --- kinds of passages --------------------------------------------------------------------
 
