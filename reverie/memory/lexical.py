@@ -79,13 +79,32 @@ def match_expression(terms: Sequence[str]) -> str:
     return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
 
 
-def weigh(connection: sqlite3.Connection, text: str, common_share: float) -> LexicalQuery:
+class TextCount:
+    """How many texts the index of one connection holds; counting a million takes longer than searching them."""
+
+    def __init__(self) -> None:
+        self._num = self._last_id = 0
+        self._state: tuple[int, int] | None = None  # erasures and demotions, after which all are counted anew
+
+    def of(self, connection: sqlite3.Connection) -> int:
+        state = connection.execute(
+            "SELECT erasures, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revision'), 0) FROM memory"
+        ).fetchone()
+        if state != self._state:
+            self._num, self._last_id, self._state = 0, 0, state
+        num, last_id = connection.execute(
+            "SELECT count(*), coalesce(max(id), ?1) FROM observation_text_docsize WHERE id > ?1", (self._last_id,)
+        ).fetchone()
+        self._num, self._last_id = self._num + num, last_id
+        return self._num
+
+
+def weigh(connection: sqlite3.Connection, text: str, common_share: float, num_texts: int) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 
     A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
     terms are very common, all are kept.
     """
-    (num_texts,) = connection.execute("SELECT count(*) FROM observation_text_docsize").fetchone()
     found = {term: _num_with(connection, term) for term in terms_of(text)}
     limit = max(common_share * num_texts, 20)
     found = {term: num for term, num in found.items() if num <= limit} or found

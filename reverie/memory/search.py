@@ -39,6 +39,8 @@ from reverie.memory.search_config import SearchConfig
 from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts
 from reverie.types import Hit, Modality, Query, TextEncoder, TimeSpan
 
+_ALL = 1 << 62
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
@@ -70,6 +72,7 @@ class Search:
         self._text_encoder = text_encoder
         self._asked: Anchors | None = None  # in the space of questions, made when another space needs it
         self._stored: dict[str, Anchors] = {}
+        self._num_texts = lexical.TextCount()
         self.index = Index(connection)
         self.passages = Passages(connection)
         self._labels = LabelIndex(connection, text_encoder)
@@ -79,8 +82,10 @@ class Search:
         self.index.refresh()
         streams = self.passages.stream_rows(query.stream_ids)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
-            words = lexical.weigh(self._db, query.text, self._config.common_share)
-            matches = lexical.search_texts(self._db, words, self._config.max_postings)
+            num_texts = self._num_texts.of(self._db)
+            words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
+            most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
+            matches = lexical.search_texts(self._db, words, most)
             named = lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
         by_row = self._by_row(vectors)

@@ -38,7 +38,7 @@ class SearchConfig(BaseModel):
         2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; a quarter of both is kept."
     )
     max_postings: int = Field(
-        50_000, ge=0, description="Texts to read for a question's rarer words; its other words then add to those only."
+        20_000, ge=0, description="Then, texts to read for the rarer words; the other words add to those only."
     )
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")

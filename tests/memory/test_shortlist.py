@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from reverie.memory import Memory, MemoryConfig, SearchConfig
-from reverie.memory.lexical import search_texts, weigh
+from reverie.memory.lexical import TextCount, search_texts, weigh
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.sign_codes import SignCodes
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, Query
 from tests.memory.worlds import WORDS, BagOfWords, make_stream, said, span, written
 
-SMALL = {"exact_rows": 100, "shortlist_rows": 200}
+SMALL = {"max_postings": 10**6, "exact_rows": 100, "shortlist_rows": 200}
 QUESTIONS = ("lantern", "orange ticket pilot", "copper window winter", "the river bridge", "engine 5")
 
 
@@ -99,7 +99,7 @@ def test_what_was_just_said_is_found_beyond_the_full_scan(tmp_path):
 def test_common_words_add_to_what_rarer_ones_name(folder):
     with Memory.open(folder, text_encoder=BagOfWords()) as memory:
         db = memory._store.reader
-        query = weigh(db, "lantern 7 copper", common_share=1.0)
+        query = weigh(db, "lantern 7 copper", common_share=1.0, num_texts=1500)
         whole = {match.coverage: match for match in search_texts(db, query, 10**9)}
         part = search_texts(db, query, 0)
         rarest = max(part, key=lambda match: match.coverage)
@@ -109,6 +109,17 @@ def test_common_words_add_to_what_rarer_ones_name(folder):
             there = np.isin(full.ids, rarest.ids)
             assert match is rarest or set(match.ids.tolist()) == named & set(full.ids.tolist())
             np.testing.assert_allclose(match.bm25, full.bm25[there if match is not rarest else slice(None)], atol=1e-6)
+
+
+def test_texts_are_counted_as_they_come_and_go(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        count, reader = TextCount(), memory._store.reader
+        for size in (3, 0, 40):
+            memory.write(talk(size))
+            assert count.of(reader) == size or size == 0
+        memory.forget(span=span(0, 60))
+        (num,) = reader.execute("SELECT count(*) FROM observation_text_docsize").fetchone()
+        assert 0 < count.of(reader) == num < 40
 
 
 def test_new_rows_are_put_where_sorting_would_put_them():
