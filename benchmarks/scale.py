@@ -6,7 +6,8 @@ Rows and questions are made (see scale_world.py); no model runs, its vectors com
 `Memory.write` with the default durability (fsync for each call). A store that was filled by an earlier run of the
 same size is used again (`--fresh` fills anew), so that times can be taken on an idle machine.
 
-- append: `Memory.write` of one row, once its stream was written to since the memory was opened (`first`: before); batch: of 1,000 rows;
+- append: `Memory.write` of one row to a stream that was written to before (`first`: since the memory was opened it was
+  not); batch: of 1,000 rows;
 - dense: a question none of whose words are known; lexical: the vector's weight is 0; hybrid: the defaults.
   `filtered`: the same within one stream and a tenth of the time;
 - recall@10 of dense is measured twice: against an exact scan of the float32 vectors (context switched off, as a
