@@ -1,10 +1,10 @@
 """From a thousand to a million remembered texts: writing, searching, opening again.
 
-    python benchmarks/scale.py [--events 1000,10000,100000,1000000] [--peers] [--peer-python PYTHON] [--json]
+    python benchmarks/scale.py [--events 1000,10000,100000,1000000] [--peers [NAMES]] [--peer-python PYTHON] [--json]
 
 Rows and questions are made (see scale_world.py); no model runs, its vectors come from a table. All rows go through
-`Memory.write` with the default durability (fsync for each call). A store that was filled by an earlier run of the
-same size is used again (`--fresh` fills anew), so that times can be taken on an idle machine.
+`Memory.write` with the default durability (fsync for each call). What an earlier run
+filled is used again and what it measured stays in the table (`--fresh`: nothing is), so sizes can be run one by one.
 
 - append: `Memory.write` of one row to a stream that was written to before (`first`: since the memory was opened it was
   not); batch: of 1,000 rows;
@@ -32,8 +32,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
-from benchmarks.scale_stores import MISSING, exact_best, quantiles, timed
-from benchmarks.scale_world import STEP_S, WIDTH, World
+from benchmarks.scale_stores import STORES, exact_best, quantiles, timed
+from benchmarks.scale_world import STEP_S, World
 from reverie.memory import Memory, MemoryConfig, SearchConfig
 from reverie.memory.anchors import anchor_texts
 from reverie.types import Hit, Modality, Observation, Query, TimeSpan, ns
@@ -41,6 +41,11 @@ from reverie.types import Hit, Modality, Observation, Query, TimeSpan, ns
 BATCH, NUM_APPENDS, NUM_QUESTIONS, NUM_WORDED, NUM_COMPARED = 1000, 200, 200, 100, 20
 FULL = {"exact_rows": 10**9, "max_postings": 10**9}
 CHROMA_MOST = 100_000
+NOTES = """A model's time is left out everywhere: vectors are given. Equal durability is not to be had: reverie and bare
+SQLite + faiss sync every append (fsync of the log); Chroma commits to SQLite with its own settings and writes its graph
+later; LanceDB writes a new file for each append and does not sync it. RAM is what a process grows by: reverie's by a
+reader that opened and searched, the others' at its peak, while they filled. A peer's dense search knows no filter, no
+words and no context, and its hit is a row number; reverie's is a passage with its event, words and key frame."""
 HEADINGS = (
     "events", "append p50 / p99 (first) ms", "batch rows/s", "dense p50 / p99 ms", "filtered", "lexical", "hybrid",
     "recall@10 dense (float / own scan)", "hybrid", "reopen s", "RAM MB", "disk MB",
@@ -242,8 +247,13 @@ def main() -> None:
     args = arguments(
         __doc__,
         events={"default": "1000,10000,100000,1000000", "help": "sizes, with commas between"},
-        peers={"action": "store_true", "help": "measure the other stores too"},
-        peer_python={"default": sys.executable, "help": "the Python that has chromadb and lancedb"},
+        peers={
+            "nargs": "?",
+            "const": ",".join(STORES),
+            "default": "",
+            "help": "other stores: all, or some",
+        },
+        peer_python={"default": sys.executable, "help": "a Python with faiss, chromadb, lancedb"},
         fresh={"action": "store_true", "help": "fill anew what an earlier run filled"},
         reader={"type": int, "help": "used by this script itself: read a filled memory of this size"},
     )
@@ -251,28 +261,31 @@ def main() -> None:
         folder = args.work / f"scale_{args.reader}.memory"
         print(json.dumps(read(World(args.reader), args.reader, folder)))
         return
-    sizes = [int(size) for size in args.events.split(",")]
-    figures: dict[str, Any] = {"reverie": {}, "width": WIDTH}
+    held = args.work / "scale_figures.json"
+    figures: dict[str, Any] = json.loads(held.read_text()) if held.exists() and not args.fresh else {}
+
+    def keep(store: str, size: int, own: dict[str, Any]) -> None:
+        figures.setdefault(store, {})[str(size)] = own
+        held.write_text(json.dumps(figures))
+        progress(f"{store}, {size} rows: {json.dumps(own)}")
+
+    sizes = [int(size) for size in args.events.split(",") if size]
     for size in sizes:
         progress(f"reverie, {size} rows")
-        figures["reverie"][str(size)] = reverie(size, args.work, args.fresh)
-        progress(json.dumps(figures["reverie"][str(size)]))
-    body = table(HEADINGS, [own_row(size, figures["reverie"][str(size)]) for size in sizes])
-    if args.peers:
-        rows = []
-        for name in ("sqlite+faiss", "chroma", "lancedb"):
-            for size in sizes:
-                if name == "chroma" and size > CHROMA_MOST:
-                    continue
+        keep("reverie", size, reverie(size, args.work, args.fresh))
+    for name in args.peers.split(",") if args.peers else ():
+        for size in sizes:
+            if name != "chroma" or size <= CHROMA_MOST:
                 progress(f"{name}, {size} rows")
-                own = peer(name, size, args.work, sys.executable if name == "sqlite+faiss" else args.peer_python)
-                figures.setdefault(name, {})[str(size)] = own
-                progress(json.dumps(own))
-                rows.append(peer_row(name, size, own))
-                if own.get("error") == MISSING:
-                    break
-        body += "\n\n" + table(PEER_HEADINGS, rows)
-    publish("scale", "A thousand to a million remembered texts", body, figures, args.json)
+                keep(name, size, peer(name, size, args.work, args.peer_python))
+
+    def rows_of(store: str) -> list[tuple[int, dict[str, Any]]]:
+        return sorted((int(size), own) for size, own in figures.get(store, {}).items())
+
+    body = table(HEADINGS, [own_row(size, own) for size, own in rows_of("reverie")])
+    rows = [peer_row(store, size, own) for store in STORES for size, own in rows_of(store)]
+    body += "\n\n" + table(PEER_HEADINGS, rows) if rows else ""
+    publish("scale", "A thousand to a million remembered texts", f"{body}\n\n{NOTES}", figures, args.json)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ Prints one JSON object. Every store keeps the vector, the text, the stream and t
 
 - `sqlite+faiss`: a table in SQLite (WAL, synchronous=FULL: one fsync for each append), float32 vectors as BLOBs,
   FTS5, and faiss.IndexFlatIP in RAM, read back from the table when opened;
-- `chroma`: PersistentClient, HNSW with its defaults (cosine). An append is committed to its SQLite log with
-  synchronous=FULL or its own default; the HNSW file is written later (sync_threshold) and replayed from the log;
-- `lancedb`: a table on the local disk, flat (exact) search, its files are not synced by fsync on append.
+- `chroma`: PersistentClient, HNSW with its defaults (cosine). An append is committed to SQLite with Chroma's own
+  settings; the graph's files are written later and brought up to date from the rows;
+- `lancedb`: a table on the local disk, flat (exact) search; each append is a new file, which is not synced.
 """
 
 from __future__ import annotations
