@@ -12,11 +12,14 @@ import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from reverie.errors import ReverieError, UsageError
+
+if TYPE_CHECKING:
+    from reverie.types import TimeSpan
 
 app = typer.Typer(
     name="reverie",
@@ -39,6 +42,7 @@ class RunnerName(StrEnum):
     LOCAL = "local"
 
 
+_FOREVER_NS = 1 << 62
 INTERRUPTED = 130  # the exit code of a process that Ctrl+C ended
 
 
@@ -202,6 +206,66 @@ def memory_reencode(memory: MemoryOption, profile: ProfileOption = "embedded", a
     _print(receipt if as_json else f"embedded anew: {text}; {receipt['left']} vectors are as they were", as_json)
 
 
+FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
+ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
+
+
+@memory_app.command("consolidate")
+def memory_consolidate(
+    memory: MemoryOption,
+    max_s: Annotated[float | None, typer.Option("--max-s", help="Stop after so many seconds.")] = None,
+    profile: ProfileOption = "embedded",
+    as_json: JsonOption = False,
+) -> None:
+    """Merge repeats, build episodes, erase what expired, and bring the memory below its budget's mark."""
+    from reverie.pipeline.upkeep import consolidate, consolidation_as_text
+
+    done = consolidate(memory, profile, max_s)
+    _print(done if as_json else consolidation_as_text(done), as_json)
+
+
+@memory_app.command("pin")
+def memory_pin(
+    memory: MemoryOption,
+    from_s: FromOption = None,
+    to_s: ToOption = None,
+    stream: StreamOption = None,
+    profile: ProfileOption = "embedded",
+    as_json: JsonOption = False,
+) -> None:
+    """Never make a span coarser, nor let it expire; whole streams without --from and --to."""
+    from reverie.pipeline.upkeep import pin, pins_as_dict, pins_as_text
+
+    pinned = pin(memory, profile, _span(from_s, to_s), stream or ())
+    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
+
+
+@memory_app.command("unpin")
+def memory_unpin(
+    memory: MemoryOption,
+    from_s: FromOption = None,
+    to_s: ToOption = None,
+    stream: StreamOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a span fade again; all of it without --from and --to."""
+    from reverie.pipeline.upkeep import pins_as_dict, pins_as_text, unpin
+
+    pinned = unpin(memory, _span(from_s, to_s), stream or ())
+    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
+
+
+@memory_app.command("pins")
+def memory_pins(memory: MemoryOption, as_json: JsonOption = False) -> None:
+    """List what is pinned."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.upkeep import pins_as_dict, pins_as_text
+
+    with Session(memory, runner="local") as session:
+        pinned = session.memory.pins()
+    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
+
+
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Show what is installed, which models resolve, and what each profile can and cannot perceive."""
@@ -233,6 +297,17 @@ def demo(
     from reverie.serve.app import serve
 
     serve(memory, profile=profile, runner=runner.value, port=port)
+
+
+def _span(from_s: float | None, to_s: float | None) -> TimeSpan | None:
+    """A span that may be open on a side; None for none."""
+    from reverie.types import TimeSpan, ns
+
+    if from_s is None and to_s is None:
+        return None
+    if from_s is not None and to_s is not None and to_s <= from_s:
+        raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
+    return TimeSpan(start_ns=ns(from_s or 0), end_ns=_FOREVER_NS if to_s is None else ns(to_s))
 
 
 def _copy_memory(source: Path, target: Path, as_json: bool) -> None:

@@ -150,7 +150,8 @@ class Observation:
 
     `embedding` is (D,) float32 of unit L2 norm in the space named by `encoder`; text is embedded by
     memory, so only encoders of pictures and sounds fill it. `thumbnail` is a JPEG. `starts_shot`
-    marks the first picture after a hard cut. (stream_id, modality, seq) is unique and, for a file,
+    marks the first picture after a hard cut. `arousal` says how excited a voice was, in [0, 1], 0.5 being usual in
+    its stream; None where nobody measured it. (stream_id, modality, seq) is unique and, for a file,
     the same in every run: memory ignores what it already holds.
     """
 
@@ -167,6 +168,7 @@ class Observation:
     encoder: str = ""
     thumbnail: bytes | None = None
     starts_shot: bool = False
+    arousal: float | None = None
 
 
 # --- control ------------------------------------------------------------------------------------
@@ -174,7 +176,10 @@ class Observation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStart:
-    """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known."""
+    """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known.
+
+    `place` names where it was recorded, the same for all streams from there; empty when nobody says.
+    """
 
     stream_id: str
     uri: str
@@ -183,6 +188,7 @@ class StreamStart:
     has_audio: bool
     duration_ns: int | None = None
     wall_anchor_ns: int | None = None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,7 +255,7 @@ class Event:
 
     `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
     memory's directory (so it is of tracks, hits and citations). `level` says how coarsely it is kept:
-    0 whole, 1 representatives, 3 merged with its neighbours into an episode (2 is not used yet).
+    0 whole, 1 representatives, 2 those with sign codes for vectors, 3 one with what is left of its neighbours.
     """
 
     event_id: int
@@ -260,6 +266,24 @@ class Event:
     thumbnail: str | None
     open: bool = False
     level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """5 to 15 minutes of a stream (later longer): consecutive events that are most alike, summed up.
+
+    `text` is a few sentences of what was said and written, word for word; `thumbnail` the key frame of its most
+    surprising event, from the memory's directory; `surprise` the highest of its events.
+    """
+
+    episode_id: int
+    stream_id: str
+    span: TimeSpan
+    text: str
+    labels: tuple[Label, ...]
+    thumbnail: str | None
+    num_events: int
+    surprise: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +301,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included."""
+    """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included.
+
+    `arousal` (low, high) asks for voices that excited: with a text those are preferred that are nearer to the range,
+    without one only those inside it are given. Only what was said has it.
+    """
 
     text: str = ""
     k: int = 10
@@ -285,6 +313,7 @@ class Query:
     stream_ids: tuple[str, ...] = ()
     span: TimeSpan | None = None
     neighbours: int = 0
+    arousal: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -307,6 +336,7 @@ class Hit:
     thumbnail: str | None = None
     event_id: int | None = None
     neighbour: bool = False
+    arousal: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,17 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
-from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, WriteReceipt
+from reverie.memory.records import (
+    ConsolidationReceipt,
+    ForgetReceipt,
+    GapRecord,
+    LabelCount,
+    MemoryStats,
+    PinRecord,
+    WriteReceipt,
+)
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
@@ -10,6 +19,8 @@ from reverie.memory.verify import Finding, VerifyReport
 
 __all__ = [
     "BackupReceipt",
+    "ConsolidationReceipt",
+    "Familiarity",
     "Finding",
     "ForgetReceipt",
     "GapRecord",
@@ -17,6 +28,7 @@ __all__ = [
     "Memory",
     "MemoryConfig",
     "MemoryStats",
+    "PinRecord",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

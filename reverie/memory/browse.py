@@ -18,12 +18,12 @@ from reverie.memory.events import summarise
 from reverie.memory.index import Index
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages, relative_path
-from reverie.memory.records import GapRecord, LabelCount, MemoryStats
+from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
 from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words
 from reverie.memory.schema import MODALITIES, MODALITY_CODES, SCHEMA_VERSION, TEXT_MODALITIES
+from reverie.memory.sign_codes import Decoder
 from reverie.memory.store import DATABASE
-from reverie.memory.vectors import dequantise
-from reverie.types import NS_PER_S, Event, Hit, Label, Modality, Observation, StreamRecord, TimeSpan, Track
+from reverie.types import NS_PER_S, Episode, Event, Hit, Label, Modality, Observation, StreamRecord, TimeSpan, Track
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
@@ -116,6 +116,33 @@ class Browse:
             )  # fmt: skip
         return events
 
+    def episodes(self, span: TimeSpan | None, stream_ids: tuple[str, ...]) -> list[Episode]:
+        """Episodes that overlap the span, in time order."""
+        low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
+        rows = self._db.execute(
+            "SELECT p.id, s.name, p.start_ns, p.end_ns, p.text, p.labels, p.num_events, p.surprise, (SELECT e.picture "
+            "FROM event e WHERE e.episode = p.id AND e.picture IS NOT NULL ORDER BY e.surprise DESC, e.id LIMIT 1) "
+            "FROM episode p JOIN stream s ON s.id = p.stream WHERE p.start_ns < ? AND p.end_ns > ? "
+            "ORDER BY p.start_ns, s.name",
+            (high, low),
+        ).fetchall()
+        return [
+            Episode(
+                episode_id=row, stream_id=name, span=TimeSpan(start_ns=start, end_ns=end), text=text,
+                labels=self._passages.named(label_rows(labels).tolist()), thumbnail=relative_path(picture),
+                num_events=num_events, surprise=surprise,
+            )
+            for row, name, start, end, text, labels, num_events, surprise, picture in rows
+            if not stream_ids or name in stream_ids
+        ]  # fmt: skip
+
+    def pins(self) -> list[PinRecord]:
+        """What is pinned, by stream and time."""
+        rows = self._db.execute(
+            "SELECT s.name, p.start_ns, p.end_ns FROM pin p JOIN stream s ON s.id = p.stream ORDER BY s.id, p.start_ns"
+        ).fetchall()
+        return [PinRecord(stream_id=name, span=TimeSpan(start_ns=start, end_ns=end)) for name, start, end in rows]
+
     def _texts_by_event(self, stream: int, starts_ns: list[int], end_ns: int) -> list[str]:
         """What was said and written in each event, in order, each text once."""
         parts: list[dict[str, None]] = [{} for _ in starts_ns]
@@ -136,14 +163,17 @@ class Browse:
         span: TimeSpan | None,
         limit: int,
         newest: bool,
+        arousal: tuple[float, float] | None = None,
     ) -> list[Hit]:
         """Passages in time order, at most `limit` from the beginning, or with `newest` from the end.
 
-        Pictures are not merged: each is a hit that lasts until the next.
+        Pictures are not merged: each is a hit that lasts until the next. With `arousal`, only what was said so.
         """
         self._index.refresh()
         streams = self._passages.stream_rows(stream_ids)
         chosen = modalities or tuple(Modality)
+        if arousal is not None:
+            chosen = tuple(modality for modality in chosen if modality is Modality.SPEECH)
         spans: list[tuple[int, int, object]] = []
         if Modality.VISION in chosen:
             until_ns = self._index.shown_until_ns(self._gap_s)
@@ -151,7 +181,7 @@ class Browse:
         text_modalities = tuple(modality for modality in chosen if modality in TEXT_MODALITIES)
         if text_modalities:
             texts = self._index.texts
-            spans += self._spans(texts, texts.ends_ns.rows, streams, text_modalities, span)
+            spans += self._spans(texts, texts.ends_ns.rows, streams, text_modalities, span, arousal)
         if Modality.OBJECTS in chosen:
             spans += [
                 (visit.span.start_ns, visit.span.end_ns, visit) for visit in self._passages.tracks(None, streams, span)
@@ -168,9 +198,12 @@ class Browse:
         streams: tuple[int, ...] | None,
         modalities: tuple[Modality, ...],
         span: TimeSpan | None,
+        arousal: tuple[float, float] | None = None,
     ) -> Iterator[tuple[int, int, object]]:
         """(start, end, (modality, ids)) of each passage that passes; adjacent writing of equal text is one."""
         keep = table.kept(ends_ns, streams, modalities, (span.start_ns, span.end_ns) if span else None)
+        if arousal is not None:
+            keep &= (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
         writing = MODALITY_CODES[Modality.WRITING]
         held: tuple[int, int, list[int], int] | None = None  # start, end, ids, row of a block of writing
         for row in (table.order if keep is None else table.order[keep[table.order]]).tolist():
@@ -239,19 +272,20 @@ class Browse:
         marks = ",".join("?" * len(codes))
         low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
         names = {row: (name, kind) for row, name, kind in self._db.execute("SELECT id, name, kind FROM label")}
+        decoder = Decoder(self._db)
         page, last = 5_000, (-1, -(1 << 62), -1, -(1 << 62))
         while True:
             found = self._db.execute(
                 "SELECT o.stream, o.start_ns, o.modality, o.seq, s.name, o.end_ns, o.confidence, o.text, o.labels, "
-                "o.boxes, o.words, o.starts_shot, e.name, v.scale, v.code "
-                "FROM observation o JOIN stream s ON s.id = o.stream "
+                "o.boxes, o.words, o.starts_shot, o.arousal, e.name, v.scale, v.code, "
+                "v.centre FROM observation o JOIN stream s ON s.id = o.stream "
                 "LEFT JOIN vector v ON v.observation = o.id LEFT JOIN encoder e ON e.id = v.encoder "
                 f"WHERE (o.stream, o.start_ns, o.modality, o.seq) > (?, ?, ?, ?) AND o.modality IN ({marks}) "
                 "AND o.start_ns < ? AND max(o.end_ns, o.start_ns + 1) > ? "
                 "ORDER BY o.stream, o.start_ns, o.modality, o.seq LIMIT ?",
                 (*last, *codes, high, low, page),
             ).fetchall()
-            for (_, start, code, seq, name, end, confidence, text, labels, boxes, words, shot, encoder, scale, packed) in found:  # fmt: skip  # noqa: E501
+            for (_, start, code, seq, name, end, confidence, text, labels, boxes, words, shot, arousal, encoder, scale, packed, centre) in found:  # fmt: skip  # noqa: E501
                 if stream_ids and name not in stream_ids:
                     continue
                 yield Observation(
@@ -259,7 +293,8 @@ class Browse:
                     confidence=confidence, text=text, labels=unpack_labels(labels, names),
                     boxes=unpack_boxes(boxes, names),
                     words=unpack_words(words, start), starts_shot=bool(shot), encoder=encoder or "",
-                    embedding=dequantise(np.frombuffer(packed, np.int8), scale) if vectors and packed else None,
+                    arousal=arousal,
+                    embedding=decoder.vector(scale, packed, centre) if vectors and packed else None,
                 )  # fmt: skip
             if len(found) < page:
                 return

@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from reverie.memory.pictures import bytes_on_disk
+from reverie.memory.pins import ROW_BYTES
 from reverie.memory.store import DATABASE, Store
 from reverie.types import Item, Observation
 
-HIGH, LOW = 0.97, 0.92  # of the budget: demotion starts above the one and ends below the other
-_STEP_BYTES = 16 << 20  # but no more than this at a time, or a write would wait too long
+HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
-_ROW_BYTES = 320  # an observation with its entries in three indexes
 
 
 class Budget:
@@ -37,7 +36,7 @@ class Budget:
 
     @property
     def low_bytes(self) -> int:
-        return max(int(LOW * self.max_bytes), self.high_bytes - _STEP_BYTES)
+        return int(LOW * self.max_bytes)
 
     @property
     def log_size(self) -> int:
@@ -50,9 +49,13 @@ class Budget:
 
     def filled(self) -> int:
         """What is occupied once free pages are given back, the log's share included."""
-        (free,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
+        return self._store.num_database_bytes() - self.free() + self.log_bytes + self._beside()
+
+    def free(self) -> int:
+        """Pages of the database that hold nothing: what is written next goes there."""
+        (pages,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
         (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
-        return self._store.num_database_bytes() - int(free * page_bytes) + self.log_bytes + self._beside()
+        return int(pages * page_bytes)
 
     def _beside(self) -> int:
         root = self._store.root
@@ -79,8 +82,8 @@ class Budget:
 def _needed(item: Item) -> tuple[int, int]:
     """Bytes of the rows and of the picture of an item, at most: text counts for its index and vector, too."""
     if not isinstance(item, Observation):
-        return _ROW_BYTES, 0
-    num_bytes = _ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
+        return ROW_BYTES, 0
+    num_bytes = ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
     num_bytes += sum(len(word.text) + 40 for word in item.words)
     num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
     num_bytes += 0 if item.embedding is None else len(item.embedding) + 40

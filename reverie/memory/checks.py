@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from reverie.memory.anchors import ANCHOR_SET, unpack_anchors
+from reverie.memory.familiarity import CODE_BYTES, MAX_CODES
+from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
 from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.text_check import rebuild_texts, wrong_texts
@@ -41,12 +43,17 @@ def broken_references(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
     """Codes of another width than their encoder's, and vectors that are not finite or not of unit length."""
-    for table, key in (("vector", "observation"), ("sentence", "observation"), ("label_vector", "label")):
+    tables = (
+        ("vector", "observation", "v.centre"), ("sentence", "observation", "v.centre"),
+        ("label_vector", "label", "NULL"), ("episode_vector", "episode", "NULL"),
+    )  # fmt: skip
+    for table, key, centre in tables:
         rows = db.execute(
-            f"SELECT v.{key}, e.name, e.width, v.scale, v.code FROM {table} v JOIN encoder e ON e.id = v.encoder"
+            f"SELECT v.{key}, e.name, e.width, v.scale, v.code, {centre} FROM {table} v "
+            "JOIN encoder e ON e.id = v.encoder"
         )
-        for row, encoder, width, scale, packed in rows:
-            problem = _vector_problem(width, scale, packed)
+        for row, encoder, width, scale, packed, signs in rows:
+            problem = _vector_problem(width, scale, packed) if signs is None else _signs_problem(width, scale, packed)
             if problem is not None:
                 yield f"{table} of {key} {row} ({encoder})", problem
 
@@ -63,6 +70,12 @@ def wrong_anchors(db: sqlite3.Connection) -> Iterator[Problem]:
             continue
         if not (np.abs(lengths - 1) < 0.2).all():
             yield f"encoder {name}", "has anchors that are not of unit length"
+
+
+def _signs_problem(width: int, scale: float, packed: bytes) -> str | None:
+    if len(packed) != -(-width // 8):
+        return f"has {8 * len(packed)} signs instead of {width}"
+    return None if math.isfinite(scale) and scale > 0 else f"has the scale {scale}"
 
 
 def _vector_problem(width: int, scale: float, packed: bytes) -> str | None:
@@ -138,8 +151,9 @@ def wrong_packing(db: sqlite3.Connection) -> Iterator[Problem]:
         yield from ((subject, problem) for problem in _box_problems(boxes, known))
         if words is not None and not _are_words(words):
             yield subject, "has words that cannot be read"
-    for row, labels in db.execute("SELECT id, labels FROM event WHERE labels IS NOT NULL"):
-        yield from ((f"event {row}", problem) for problem in _label_problems(labels, known))
+    for table in ("event", "episode"):
+        for row, labels in db.execute(f"SELECT id, labels FROM {table} WHERE labels IS NOT NULL"):
+            yield from ((f"{table} {row}", problem) for problem in _label_problems(labels, known))
 
 
 def _label_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
@@ -176,6 +190,15 @@ def _are_words(packed: str) -> bool:
         return False
 
 
+def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Filters of hours that are no list of codes, or of more codes than one holds."""
+    for stream, hour, modality, num_bytes in db.execute(
+        "SELECT stream, hour, modality, length(codes) FROM familiarity"
+    ):
+        if num_bytes % CODE_BYTES or not 0 < num_bytes <= MAX_CODES * CODE_BYTES or modality not in MODALITIES:
+            yield f"familiarity of hour {hour} of stream {stream}", f"has {num_bytes} bytes of codes"
+
+
 CHECKS: tuple[Check, ...] = (
     Check(name="references", find=broken_references),
     Check(name="texts", find=wrong_texts, mend=rebuild_texts),
@@ -184,4 +207,9 @@ CHECKS: tuple[Check, ...] = (
     Check(name="events", find=wrong_events),
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
+    Check(name="familiarity", find=wrong_familiarity),
+    Check(name="levels", find=wrong_levels),
+    Check(name="stretches", find=wrong_stretches),
+    Check(name="episodes", find=wrong_episodes),
+    Check(name="centres", find=wrong_centres),
 )

@@ -1,97 +1,140 @@
-"""Making room: the least retained events are demoted, in small transactions, until a write fits the budget.
+"""Consolidation: what memory does with what it has, beside taking in more. Every 10 minutes of stream, or when asked.
 
-Each transaction demotes about as many rows as one part of a write brings, and the log is folded in between,
-so a kill anywhere leaves a memory that opens and goes on, and the log stays in its share of the budget. A
-reader that holds the log stops this: then the writer waits for it (the busy timeout) and, if there is no room
-left, says so instead of breaking the promise.
+    recalls     what searches found grows stronger
+    expiry      what is past its time to live is erased for good
+    repeats     neighbouring events that differ in nothing become one
+    episodes    consecutive events are summed up, while they are still there
+    demotion    the least retained become coarser, down to the low mark (while it writes, `room` sees to that)
+
+In small transactions, each of which leaves a whole memory: a consolidation that was killed or ran out of time goes on
+where it stopped when it is next asked for, because what is left to do is read from the rows.
 """
 
 from __future__ import annotations
 
-from heapq import heapify, heappop, heappush
-from math import log
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterator
 
-from reverie.errors import MemoryFull
-from reverie.memory.budget import Budget
-from reverie.memory.demotion import Demoted, demote
-from reverie.memory.retention import Victim, victims
+from reverie.clock import Clock
+from reverie.memory import recalls
+from reverie.memory.episodes import build, build_run, ready_runs
+from reverie.memory.expiry import expired
+from reverie.memory.records import ConsolidationReceipt
+from reverie.memory.repeats import Event, merge_repeats
+from reverie.memory.room import Room
 from reverie.memory.store import Store
+from reverie.types import NS_PER_S, TimeSpan, ns
 
-_ROW_BYTES = 700  # of a moment with its vector and index entries
-_MERGE_PAGES = 32
-_KEPT_REVISIONS = (128, 8192)
+_SLACK_SHARE = 100  # of the time to live: erasing goes through all words, so it is not done for every minute
+_WINDOW_NS = ns(7200.0)  # of a run at a time: joining neighbours takes the square of their number
+EraseSpan = Callable[[str, TimeSpan], int]  # erases for good, returns how many observations went
 
 
 class Consolidation:
-    """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
+    """Of one open memory. Not thread-safe: `Memory` holds its write lock around it."""
 
-    def __init__(self, store: Store, budget: Budget, short_term_ns: int) -> None:
-        self._store, self.budget, self._short_term_ns = store, budget, short_term_ns
+    def __init__(
+        self, store: Store, room: Room | None, clock: Clock, ttl_ns: int | None, every_ns: int, erase_span: EraseSpan
+    ) -> None:
+        self._store, self._room, self._clock = store, room, clock
+        self._ttl_ns, self._every_ns, self._erase_span = ttl_ns, every_ns, erase_span
 
-    def make_room(self, needed_bytes: int) -> bool:
-        """Before a transaction that brings so many bytes. Return whether anything was demoted.
+    def is_due(self) -> bool:
+        """Whether enough was watched since the last one, counted over all streams."""
+        watched_ns, last_ns = self._watched()
+        return abs(watched_ns - last_ns) >= self._every_ns
 
-        Raises:
-            MemoryFull: there is no room, and none can be made now.
+    def run(self, max_s: float | None = None, thorough: bool = True) -> ConsolidationReceipt:
+        """All of it, or as many steps as begin within `max_s`.
+
+        Without `thorough` it stays quick: a little past the time to live is left for later, and so is demotion.
         """
-        budget = self.budget
-        reader_holds_log = budget.log_size > budget.log_bytes // 2 and not self._store.checkpoint()
-        wanted = budget.filled() + needed_bytes > budget.high_bytes
-        changed = wanted and not reader_holds_log and self._demote_until(budget.low_bytes - needed_bytes)
-        if budget.used() + needed_bytes + budget.log_bytes // 2 > budget.max_bytes:
-            if reader_holds_log or not self._store.checkpoint():
-                raise MemoryFull(
-                    f"a reader has held the log of the memory at {self._store.root}, and without it there is no room "
-                    f"in the budget of {budget.max_bytes} bytes: end what reads there for long, then write again"
-                )
-            if budget.used() + needed_bytes + budget.log_bytes // 2 > budget.max_bytes:
-                raise MemoryFull(
-                    f"the memory at {self._store.root} fills its budget of {budget.max_bytes} bytes and can be kept no "
-                    "coarser: raise max_bytes, or forget something"
-                )
-        return changed
-
-    def _demote_until(self, target_bytes: int) -> bool:
-        """Sink the water level; spare the short term unless all else is not enough."""
-        demoted = Demoted()
-        for short_term_ns in (self._short_term_ns, None):
-            heap = victims(self._store.reader, short_term_ns)
-            heapify(heap)
-            while heap and self.budget.filled() > target_bytes:
-                if not self._demote_some(heap, demoted):
-                    break
-            if self.budget.filled() <= target_bytes:
-                break
-        if demoted.texts:
-            self._merge_index()
-        if demoted.rows:
-            self._store.reclaim()
-        return demoted.rows > 0
-
-    def _demote_some(self, heap: list[Victim], total: Demoted) -> bool:
-        """One transaction. False when a reader holds the log, so that nothing more can be gained."""
-        demoted = Demoted()
-        with self._store.transaction(synced=True) as db:
-            while heap and demoted.rows * _ROW_BYTES < self.budget.part_bytes:
-                score, wall_ns, event = heappop(heap)
-                left = demote(db, event, demoted)
-                if left is not None:
-                    heappush(heap, (score + log(4.0), wall_ns, left))
-            low, high = _KEPT_REVISIONS
-            kept = min(max(self.budget.max_bytes >> 14, low), high)
-            db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
-        self._store.pictures.remove(sorted(demoted.pictures))
-        total.rows, total.texts = total.rows + demoted.rows, total.texts + demoted.texts
-        return self.budget.log_size <= self.budget.log_bytes // 2 or self._store.checkpoint()
-
-    def _merge_index(self) -> None:
-        """Let the text index drop what was removed from it, a few pages in each transaction."""
+        began_ns, counts, complete = self._clock.monotonic_ns(), Counter[str](), True
+        bytes_before = self._room.budget.filled() if self._room else 0
+        steps = self._steps(counts, thorough)
         while True:
+            if max_s is not None and self._clock.monotonic_ns() - began_ns > max_s * NS_PER_S:
+                complete = False
+                break
+            if next(steps, None) is None:
+                break
+            if self._room is not None:
+                self._room.fold_log()
+        if self._room is not None:
+            self._room.rank_again()
+        bytes_after = self._room.budget.filled() if self._room else 0
+        return ConsolidationReceipt(
+            recalls=counts["recalls"], expired=counts["expired"], repeats=counts["repeats"],
+            episodes=counts["episodes"], bytes_freed=max(0, bytes_before - bytes_after), complete=complete,
+        )  # fmt: skip
+
+    def _steps(self, counts: Counter[str], thorough: bool) -> Iterator[bool]:
+        """One small transaction after another; each yield is a point where it may stop."""
+        with self._store.transaction() as db:
+            counts["recalls"] += recalls.fold(db, self._store.root)
+            db.execute("UPDATE memory SET consolidated_ns = ?", (self._watched()[0],))
+        recalls.empty(self._store.root)
+        yield True
+        if self._ttl_ns is not None:
+            slack_ns = 0 if thorough else self._ttl_ns // _SLACK_SHARE
+            if expired(self._store.writer, self._clock.wall_ns(), self._ttl_ns + slack_ns):
+                for name, span in expired(self._store.writer, self._clock.wall_ns(), self._ttl_ns):
+                    counts["expired"] += self._erase_span(name, span)
+                    yield True
+        for stream, run, goes_on in list(ready_runs(self._store.writer)):
+            if self._room is not None:
+                self._room.make_room(0)
+            run = self._as_it_is(run)
+            yield from self._sum_up(stream, run, goes_on, counts)
+        if thorough and self._room is not None:
+            yield from self._sink(self._room)
+
+    def _sum_up(self, stream: int, run: list[Event], goes_on: bool, counts: Counter[str]) -> Iterator[bool]:
+        """Merge what repeats in a run and build its episodes, two hours at a time."""
+        while run:
+            window = [event for event in run if event[2] - run[0][1] <= _WINDOW_NS] or run[:1]
+            rest = run[len(window) :]
             with self._store.transaction() as db:
-                before = db.total_changes
-                db.execute(f"INSERT INTO observation_text (observation_text, rank) VALUES ('merge', {_MERGE_PAGES})")
-                done = db.total_changes - before < 2  # FTS5's sign that there was nothing to merge
-            if self.budget.log_size > self.budget.log_bytes // 2 and not self._store.checkpoint():
+                window, merged = merge_repeats(db, stream, window)
+            counts["repeats"] += merged
+            yield True
+            parts = build_run(self._store.writer, stream, window, goes_on or bool(rest))
+            if not parts and rest:  # one long event
+                parts = [(window[0][0],)]
+            for events in parts:
+                with self._store.transaction() as db:
+                    build(db, events)
+                counts["episodes"] += 1
+                yield True
+            if not rest:
                 return
-            if done:
-                return
+            if self._room is not None:
+                self._room.make_room(0)
+            run = self._as_it_is(window[sum(map(len, parts)) :] + rest)
+
+    def _as_it_is(self, run: list[Event]) -> list[Event]:
+        """A run after some of its events may have been joined."""
+        find = "SELECT id, start_ns, end_ns FROM event WHERE id = ?"
+        found = [self._store.writer.execute(find, (event,)).fetchone() for event, _, _ in run]
+        return [row for row in found if row is not None]
+
+    def _sink(self, room: Room) -> Iterator[bool]:
+        """Demote down to the low mark, a part at a time."""
+        filled = room.budget.filled()
+        while filled > room.budget.low_bytes:
+            room.demote(max(room.budget.low_bytes, filled - room.budget.part_bytes))
+            yield True
+            left = room.budget.filled()
+            if left >= filled:
+                break
+            filled = left
+        room.tidy()
+
+    def _watched(self) -> tuple[int, int]:
+        """Stream time watched, and how much of it at the last consolidation."""
+        row: sqlite3.Row = self._store.writer.execute(
+            "SELECT coalesce(sum(watched_end_ns - watched_start_ns), 0), (SELECT consolidated_ns FROM memory) "
+            "FROM stream"
+        ).fetchone()
+        return row[0], row[1]

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from reverie.memory import lexical
+from reverie.memory import episodes, familiarity, lexical, pins
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
@@ -24,6 +24,7 @@ from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
+_LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
@@ -35,29 +36,79 @@ class Erased:
     tracks: int = 0
     events: int = 0
     labels: int = 0
+    less_familiar_hours: int = 0
     pictures: set[str] = field(default_factory=set)
 
 
 def erase(
-    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, gap_ns: int
+    db: sqlite3.Connection,
+    span: TimeSpan | None,
+    stream_ids: tuple[str, ...],
+    everything: bool,
+    gap_ns: int,
+    begun: Erased | None = None,
 ) -> Erased:
-    """Delete in the transaction that is open. With no span, whole streams go, and their names with them."""
-    erased = Erased()
-    before = _pictures(db)
-    marks = ",".join("?" * len(stream_ids))
-    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
-    streams = db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()
-    for (stream,) in streams:
+    """Delete in the transaction that is open. With no span, whole streams go, and their names with them.
+
+    `begun`: what `erase_some` took before, when all of it would be too much for one transaction. Then the text index
+    is left for the caller to purge, in steps too.
+    """
+    erased = begun or Erased()
+    before = _pictures(db) | erased.pictures
+    for stream in _streams(db, stream_ids, everything):
         if span is None:
             _erase_stream(db, stream, erased)
         else:
             _erase_span(db, stream, span, gap_ns, erased)
     _erase_names(db, erased)
-    lexical.purge(db)
+    if begun is None:
+        lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
     erased.pictures = before - _pictures(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
     return erased
+
+
+def erase_some(
+    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, most: int,
+    erased: Erased,
+) -> bool:  # fmt: skip
+    """Delete at most so many observations that lie inside of the span whole. False when there are none (left)."""
+    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
+    for stream in _streams(db, stream_ids, everything):
+        rows = db.execute(
+            "SELECT id, picture FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? "
+            "LIMIT ?",
+            (stream, low_ns, high_ns, most),
+        ).fetchall()
+        if rows:
+            erased.observations += _erase_rows(db, [row for row, _ in rows])
+            erased.pictures.update(picture for _, picture in rows if picture is not None)
+            db.execute("UPDATE memory SET erasures = erasures + 1")
+            return True
+    return False
+
+
+def bytes_to_change(
+    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool
+) -> int:
+    """About what the log takes when it is all erased at once: the rows, and the text index that is merged."""
+    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
+    rows = sum(
+        db.execute(
+            "SELECT count(*) FROM observation WHERE stream = ? AND start_ns >= ? AND start_ns < ?",
+            (stream, low_ns, high_ns),
+        ).fetchone()[0]
+        for stream in _streams(db, stream_ids, everything)
+    )
+    (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
+    return int(rows * _LOG_BYTES + index_bytes)
+
+
+def _streams(db: sqlite3.Connection, stream_ids: tuple[str, ...], everything: bool) -> list[int]:
+    marks = ",".join("?" * len(stream_ids))
+    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
+    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()]
 
 
 def _pictures(db: sqlite3.Connection) -> set[str]:
@@ -73,8 +124,9 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
+    episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision"):
+    for table in ("gap", "faded", "revision", "pin", "familiarity"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -89,11 +141,13 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
     standing = dict(_still_standing(db, stream, span.start_ns, gap_ns))
     ids.update(standing)
-    touched = _extent(db, ids, span)
+    touched = known = _extent(db, ids, span)
     for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
     erased.observations += _erase_rows(db, ids)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    episodes.drop_touched(db, stream, touched.start_ns, touched.end_ns)
+    pins.cut(db, stream, span)
     _cut_events(db, stream, span, erased)
     drop_surprise(db, stream, span.end_ns)
     note = "INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)"
@@ -105,6 +159,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         (stream, MODALITY_CODES[Modality.VISION], span.end_ns),
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
+    erased.less_familiar_hours += familiarity.rebuild(db, stream, known)
     _sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 
@@ -149,24 +204,26 @@ def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Era
     """Events inside the span go; those across an edge end or begin there, and one around it becomes two."""
     rows = db.execute(
         "SELECT id, start_ns, CASE WHEN open THEN ?2 ELSE end_ns END AS until_ns, open, cause, previous, carries, "
-        "level FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
+        "level, strength, recalled_ns, repeats FROM event WHERE stream = ?1 AND start_ns < ?3 AND until_ns > ?4",
         (stream, _FAR_NS, span.end_ns, span.start_ns),
     ).fetchall()
-    for event, start_ns, end_ns, is_open, cause, previous, carries, level in rows:
+    for event, start_ns, end_ns, is_open, cause, previous, carries, *kept in rows:
         db.execute("DELETE FROM event WHERE id = ?", (event,))
         erased.events += span.start_ns <= start_ns and end_ns <= span.end_ns
         if start_ns < span.start_ns:
-            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, level))
+            _insert_event(db, (stream, start_ns, span.start_ns, 0, cause, previous, carries, *kept))
+            if is_open:
+                familiarity.take_in(db, stream, start_ns, span.start_ns)
         if span.end_ns < end_ns:
             until_ns = span.end_ns if is_open else end_ns
-            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, level))
+            _insert_event(db, (stream, span.end_ns, until_ns, is_open, "start", previous, 0, *kept))
     db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", (stream, span.end_ns))
 
 
-def _insert_event(db: sqlite3.Connection, row: tuple[int, int, int, int, str, int, int, int]) -> None:
+def _insert_event(db: sqlite3.Connection, row: tuple[int | str | None, ...]) -> None:
     db.execute(
-        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, level, strength, recalled_ns, "
+        "repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         row,
     )
 
@@ -198,7 +255,9 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
     used.update(
         row for (row,) in db.execute("SELECT l.id FROM label l JOIN track t ON t.name = l.name AND l.kind = 'object'")
     )
-    for (labels,) in db.execute("SELECT labels FROM event WHERE labels NOT NULL"):
+    for (labels,) in db.execute(
+        "SELECT labels FROM event WHERE labels NOT NULL UNION ALL SELECT labels FROM episode WHERE labels NOT NULL"
+    ):
         used.update(label_rows(labels)["label"].tolist())
     for row, name in db.execute("SELECT id, name FROM label").fetchall():
         if row not in used:
@@ -206,6 +265,17 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             db.execute("DELETE FROM label_vector WHERE label = ?", (row,))
             db.execute("DELETE FROM label WHERE id = ?", (row,))
             erased.labels += 1
+    drop_unused(db)
+
+
+def drop_unused(db: sqlite3.Connection) -> None:
+    """Centres and encoders that no row uses any more, in the transaction that is open."""
     db.execute(
-        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector)"
+        "DELETE FROM centre WHERE id NOT IN (SELECT centre FROM vector WHERE centre IS NOT NULL "
+        "UNION SELECT centre FROM sentence WHERE centre IS NOT NULL)"
+    )
+    db.execute(
+        "DELETE FROM encoder WHERE id NOT IN (SELECT encoder FROM vector UNION SELECT encoder FROM label_vector "
+        "UNION SELECT encoder FROM centre UNION SELECT encoder FROM episode_vector "
+        "UNION SELECT encoder FROM familiarity)"
     )

@@ -10,20 +10,23 @@ import sqlite3
 from collections import defaultdict
 
 import numpy as np
+from jaxtyping import Float32
+from numpy import ndarray
 
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES
-from reverie.memory.vectors import dequantise
+from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality
 
 _VISION = MODALITY_CODES[Modality.VISION]
 _MAX_NAMES = 8
 _MAX_COLOURS = 3
 
-Moment = tuple[bytes | None, str | None, float | None, bytes | None]  # labels, picture, scale, code
+# labels, picture, encoder, scale, code, centre
+Moment = tuple[bytes | None, str | None, int | None, float | None, bytes | None, int | None]
 _MOMENT = (
-    "SELECT o.labels, o.picture, v.scale, v.code FROM observation o LEFT JOIN vector v ON v.observation = o.id "
-    "WHERE o.stream = ? AND o.modality = ? "
+    "SELECT o.labels, o.picture, v.encoder, v.scale, v.code, v.centre "
+    "FROM observation o LEFT JOIN vector v ON v.observation = o.id WHERE o.stream = ? AND o.modality = ? "
 )
 # Nothing was forgotten between a picture and a time (the last parameter).
 _STILL_THERE = (
@@ -54,7 +57,7 @@ def summarise(
         "WHERE t.stream = ? AND t.start_ns < ? AND t.end_ns > ? GROUP BY l.id",
         (stream, end_ns, start_ns),
     ).fetchall()
-    picture = _central_picture(moments) or _any_picture(connection, stream, start_ns, end_ns)
+    picture = _central_picture(connection, moments) or _any_picture(connection, stream, start_ns, end_ns)
     return _common_labels(connection, moments, things), picture or shown_before(connection, stream, start_ns)
 
 
@@ -63,7 +66,7 @@ def _common_labels(
 ) -> bytes | None:
     """Mean score over the moments for classes and colours, best score for tracked things."""
     sums: defaultdict[int, float] = defaultdict(float)
-    for packed, _, _, _ in moments:
+    for packed, *_ in moments:
         for label, score in label_rows(packed).tolist():
             sums[label] += score
     scores = {label: total / len(moments) for label, total in sums.items()} | dict(things)
@@ -82,21 +85,23 @@ def _common_labels(
     return np.array([(label, scores[label]) for label in names], dtype=LABEL_DTYPE).tobytes()
 
 
-def _central_picture(moments: list[Moment]) -> str | None:
+def _central_picture(connection: sqlite3.Connection, moments: list[Moment]) -> str | None:
     """The kept picture whose vector is nearest to the centroid of the moments in its space."""
     kept = [moment for moment in moments if moment[1] is not None]
     if len(kept) < 2:
         return kept[0][1] if kept else None
+    decoder = Decoder(connection)
+    spaces: defaultdict[int, list[tuple[str | None, Float32[ndarray, "d"]]]] = defaultdict(list)
+    for _, picture, encoder, scale, code, centre in moments:
+        if encoder is not None and scale is not None and code is not None:
+            spaces[encoder].append((picture, decoder.vector(scale, code, centre)))
     best, best_cosine = kept[0][1], -2.0
-    for _, picture, scale, code in kept:
-        if code is None or scale is None:
-            continue
-        same_space = [(c, s) for _, _, s, c in moments if c is not None and s is not None and len(c) == len(code)]
-        centroid = sum(dequantise(np.frombuffer(c, np.int8), s) for c, s in same_space)
-        vector = dequantise(np.frombuffer(code, np.int8), scale)
-        cosine = float(vector @ centroid / (np.linalg.norm(vector) * np.linalg.norm(centroid)))
-        if cosine > best_cosine:
-            best, best_cosine = picture, cosine
+    for members in spaces.values():
+        centroid = sum(vector for _, vector in members)
+        for picture, vector in members:
+            cosine = float(vector @ centroid / (np.linalg.norm(vector) * np.linalg.norm(centroid)))
+            if picture is not None and cosine > best_cosine:
+                best, best_cosine = picture, cosine
     return best
 
 

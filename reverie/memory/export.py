@@ -65,7 +65,8 @@ def as_parquet(observations: Iterable[Observation]) -> bytes:
         [
             ("stream_id", pa.string()), ("modality", pa.string()), ("seq", pa.int64()), ("start_ns", pa.int64()),
             ("end_ns", pa.int64()), ("confidence", pa.float32()), ("text", pa.string()), ("labels", named),
-            ("words", word), ("boxes", box), ("encoder", pa.string()), ("embedding", pa.list_(pa.float32())),
+            ("words", word), ("boxes", box), ("arousal", pa.float32()),
+            ("encoder", pa.string()), ("embedding", pa.list_(pa.float32())),
         ]
     )  # fmt: skip
     rows = [
@@ -75,7 +76,7 @@ def as_parquet(observations: Iterable[Observation]) -> bytes:
             "text": item.text,
             "labels": [asdict(label) for label in item.labels],
             "words": [{"text": w.text, "start_ns": w.span.start_ns, "end_ns": w.span.end_ns} for w in item.words],
-            "boxes": [asdict(box) for box in item.boxes], "encoder": item.encoder,
+            "boxes": [asdict(box) for box in item.boxes], "arousal": item.arousal, "encoder": item.encoder,
             "embedding": None if item.embedding is None else item.embedding.tolist(),
         }
         for item in observations

@@ -5,7 +5,7 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
-Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 33 bytes
+Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
 and D for each vector, 6 for each label.
 """
 
@@ -20,16 +20,18 @@ from numpy import ndarray
 
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _PAGE_ROWS = 20_000
 _FAR_NS = 1 << 62
 _ROWS = (
-    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, v.encoder, v.scale, v.code "
-    "FROM observation o LEFT JOIN vector v ON v.observation = o.id"
+    "SELECT o.id, o.stream, o.modality, o.start_ns, o.end_ns, o.text, o.labels, o.arousal, v.encoder, v.scale, v.code, "
+    "v.centre FROM observation o LEFT JOIN vector v ON v.observation = o.id"
 )
 _SENTENCES = (
-    "SELECT s.observation, s.encoder, s.scale, s.code FROM sentence s JOIN observation o ON o.id = s.observation"
+    "SELECT s.observation, s.encoder, s.scale, s.code, s.centre FROM sentence s "
+    "JOIN observation o ON o.id = s.observation"
 )
 
 
@@ -39,6 +41,7 @@ class Index:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._erasures = -1
+        self._decoder = Decoder(connection)
         self._clear()
 
     def _clear(self) -> None:
@@ -84,7 +87,7 @@ class Index:
         for table, codes in self._tables():
             marks = ",".join("?" * len(codes))
             gone = np.zeros(len(table), dtype=bool)
-            rows, sentences = list[tuple[Any, ...]](), list[tuple[int, int, float, bytes]]()
+            rows, sentences = list[tuple[Any, ...]](), list[tuple[Any, ...]]()
             inside = (
                 f"WHERE o.stream = ? AND o.modality IN ({marks}) AND o.start_ns >= ? AND o.start_ns < ? AND o.id <= ?"
             )
@@ -92,10 +95,8 @@ class Index:
                 starts_ns = table.starts_ns.rows
                 gone |= (table.streams.rows == stream) & (starts_ns >= start_ns) & (starts_ns < end_ns)
                 bounds = (stream, *codes, start_ns, end_ns, self._last_id)
-                rows += self._db.execute(f"{_ROWS} {inside}", bounds).fetchall()
-                sentences += self._db.execute(
-                    f"{_SENTENCES} {inside} ORDER BY s.observation, s.part", bounds
-                ).fetchall()
+                rows += self._read(f"{_ROWS} {inside}", bounds)
+                sentences += self._read(f"{_SENTENCES} {inside} ORDER BY s.observation, s.part", bounds)
             if gone.any() or rows:
                 table.replace(gone, rows, sentences)
 
@@ -104,23 +105,31 @@ class Index:
         return (self.pictures, (MODALITY_CODES[Modality.VISION],)), (self.texts, texts)
 
     def _read_page(self) -> int:
-        rows = self._db.execute(
+        rows = self._read(
             f"{_ROWS} WHERE o.id > ? AND o.modality != ? ORDER BY o.id LIMIT ?",
             (self._last_id, MODALITY_CODES[Modality.OBJECTS], _PAGE_ROWS),
-        ).fetchall()
+        )
         for table, codes in self._tables():
             chosen = [row for row in rows if row[2] in codes]
             if chosen:
                 table.extend(chosen)
         if rows:
             self.texts.extend_sentences(
-                self._db.execute(
+                self._read(
                     f"{_SENTENCES} WHERE s.observation > ? AND s.observation <= ? ORDER BY s.observation, s.part",
                     (self._last_id, rows[-1][0]),
-                ).fetchall()
+                )
             )
             self._last_id = rows[-1][0]
         return len(rows)
+
+    def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+        """Rows with vectors as int8, whatever they are kept as; in one snapshot with the centres that they need."""
+        self._db.execute("BEGIN")
+        try:
+            return self._decoder.as_int8(self._db.execute(query, values).fetchall())
+        finally:
+            self._db.execute("COMMIT")
 
     def shown_until_ns(self, gap_s: float) -> Int64[ndarray, "n"]:
         """When each picture stopped being what was seen.

@@ -16,7 +16,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.clock import Clock
-from reverie.memory import lexical, sentences
+from reverie.memory import familiarity, lexical, sentences
 from reverie.memory.demotion import has_faded
 from reverie.memory.events import summarise
 from reverie.memory.names import Names
@@ -194,10 +194,13 @@ class Ingest:
     def _start(self, item: StreamStart) -> None:
         stream = self._stream(item.stream_id)
         self._db.execute(
-            "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ? "
-            "WHERE id = ?",
-            (item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, stream.row),
-        )
+            "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ?, "
+            "place = ? WHERE id = ?",
+            (
+                item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, item.place,
+                stream.row,
+            ),
+        )  # fmt: skip
         stream.segmenter.audio_only = not item.has_video
 
     def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
@@ -237,16 +240,21 @@ class Ingest:
         row = self._insert(stream, item, packed, late, surprise, picture)
         if code is not None:
             encoder_row = self.names.encoder(encoder, len(code))
-            self._db.execute("INSERT INTO vector VALUES (?, ?, ?, ?)", (row, encoder_row, scale, code.tobytes()))
+            self._db.execute(
+                "INSERT INTO vector (observation, encoder, scale, code) VALUES (?, ?, ?, ?)",
+                (row, encoder_row, scale, code.tobytes()),
+            )
             if is_text and item.embedding is None:
                 parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
                 self._db.executemany(
-                    "INSERT INTO sentence VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO sentence (observation, part, encoder, scale, code) VALUES (?, ?, ?, ?, ?)",
                     [(row, part, encoder_row, scale, code.tobytes()) for part, (code, scale) in enumerate(parts)],
                 )
         if is_text:
             lexical.add(self._db, "observation_text", row, item.text)
         self._widen(stream, item.span, late)
+        if late:
+            self._recognise_later(stream, item.span.start_ns)
         tally.counts["committed"] += 1
         tally.counts["late"] += late
 
@@ -256,11 +264,13 @@ class Ingest:
     ) -> int:  # fmt: skip
         cursor = self._db.execute(
             "INSERT INTO observation (stream, modality, seq, start_ns, end_ns, confidence, starts_shot, late, "
-            "surprise, text, words, labels, boxes, picture) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "surprise, text, words, labels, boxes, picture, arousal) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 stream.row, MODALITY_CODES[item.modality], item.seq, item.span.start_ns, item.span.end_ns,
                 float(item.confidence), item.starts_shot, late, surprise, item.text,
                 pack_words(item.words, item.span.start_ns), pack_labels(item.labels, self.names.id_of), boxes, picture,
+                item.arousal,
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
@@ -283,6 +293,12 @@ class Ingest:
         if stream.ended:
             self._db.execute("UPDATE stream SET ended = 0 WHERE id = ?", (stream.row,))
             stream.ended = False
+
+    def _recognise_later(self, stream: _Stream, at_ns: int) -> None:
+        """A straggler of an event that is closed enters the filter of its hour now."""
+        closed = "SELECT 1 FROM event WHERE stream = ?1 AND NOT open AND start_ns <= ?2 AND end_ns > ?2"
+        if self._db.execute(closed, (stream.row, at_ns)).fetchone() is not None:
+            familiarity.take_in(self._db, stream.row, at_ns, at_ns + 1)
 
     def _picture_of(self, item: Observation, tally: Tally) -> str | None:
         if item.thumbnail is None:
@@ -354,4 +370,5 @@ class Ingest:
             "AND o.start_ns < ?1), 0) WHERE id = ?4",
             (end_ns, labels, picture, event, stream, MODALITY_CODES[Modality.VISION], start_ns),
         )
+        familiarity.take_in(self._db, stream, start_ns, end_ns)
         return True

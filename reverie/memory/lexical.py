@@ -182,6 +182,17 @@ def purge(connection: sqlite3.Connection) -> None:
         connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
 
+def purge_some(connection: sqlite3.Connection, num_pages: int) -> bool:
+    """A few pages of what `purge` does, in the transaction that is open. False when there was nothing to merge.
+
+    The first step takes a negative number, which tells FTS5 that all segments are to become one.
+    """
+    before = connection.total_changes
+    for table in _COLUMN:
+        connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (num_pages,))
+    return connection.total_changes - before > len(_COLUMN)  # the statement itself counts as one change
+
+
 def _num_with(connection: sqlite3.Connection, term: str) -> int:
     """How many texts hold a term."""
     (num,) = connection.execute(

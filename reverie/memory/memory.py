@@ -22,25 +22,53 @@ from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import MemoryStoreError, UsageError
+from reverie.errors import ConfigError, MemoryStoreError, UsageError
 from reverie.memory import export as exports
+from reverie.memory import pins, recalls
 from reverie.memory.backup import BackupReceipt, copy_memory
+from reverie.memory.bounded_erase import erase_within
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
+from reverie.memory.completion import Completion, Scope
 from reverie.memory.consolidation import Consolidation
-from reverie.memory.erase import erase
+from reverie.memory.cues import Cue, cue_of
+from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
-from reverie.memory.records import ForgetReceipt, GapRecord, LabelCount, MemoryStats, Tally, WriteReceipt
+from reverie.memory.records import (
+    ConsolidationReceipt,
+    ForgetReceipt,
+    GapRecord,
+    LabelCount,
+    MemoryStats,
+    PinRecord,
+    Tally,
+    WriteReceipt,
+)
 from reverie.memory.reencode import PictureEncoder, ReencodeReceipt, reencode
+from reverie.memory.retention import Policy, Ranking
+from reverie.memory.room import Room
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import Store, StoreConfig
 from reverie.memory.verify import VerifyReport, verify
 from reverie.memory.verify import repair as mend
-from reverie.types import Event, Hit, Item, Modality, Observation, Query, StreamRecord, TextEncoder, TimeSpan, Track, ns
+from reverie.types import (
+    Episode,
+    Event,
+    Hit,
+    Item,
+    Modality,
+    Observation,
+    Query,
+    StreamRecord,
+    TextEncoder,
+    TimeSpan,
+    Track,
+    ns,
+)
 
 
 class MemoryConfig(BaseModel):
@@ -58,6 +86,18 @@ class MemoryConfig(BaseModel):
     )
     short_term_s: float = Field(
         600.0, ge=0, description="The newest part of a stream, made coarser only when all else is not enough."
+    )
+    forgetting: Policy = Field(
+        "retention",
+        description="What becomes coarser first: the least retained, or for comparison the oldest (fifo), the newest "
+        "(lifo), the least or the most visited.",
+    )
+    ttl_s: float | None = Field(
+        None, gt=0, description="Events that ended longer ago are erased for good. None: nothing expires."
+    )
+    remember_recalls: bool = Field(True, description="What a search finds is kept longer.")
+    consolidate_every_s: float = Field(
+        600.0, gt=0, description="Stream time after which a write consolidates: merges repeats, builds episodes."
     )
     max_picture_bytes: int = Field(256 * 1024, ge=0, description="A larger thumbnail is not kept as a key frame.")
 
@@ -81,7 +121,11 @@ class Memory:
         self._browse = Browse(
             store.reader, self._search.index, self._search.passages, gap_s, config.search.writing_gap_s
         )
+        self._completion = Completion(
+            store.reader, self._search.index, self._search.passages, config.search.sentence_share
+        )
         self._ingest: Ingest | None = None
+        self._room: Room | None = None
         self._consolidation: Consolidation | None = None
         if store.mode == "w":
             names = Names(store.writer, text_encoder, query_encoders)
@@ -89,8 +133,11 @@ class Memory:
                 store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
             )
             if config.max_bytes is not None:
-                budget = Budget(store, config.max_bytes)
-                self._consolidation = Consolidation(store, budget, ns(config.short_term_s))
+                ranking = Ranking(store.writer, config.forgetting)
+                self._room = Room(store, Budget(store, config.max_bytes), ranking, ns(config.short_term_s))
+            ttl_ns = None if config.ttl_s is None else ns(config.ttl_s)
+            every_ns = ns(config.consolidate_every_s)
+            self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)
 
     @classmethod
     def open(
@@ -120,6 +167,7 @@ class Memory:
             MemoryDamaged, MemoryTooNew: the file cannot be read; it stays as it is.
             MemoryFull: no space to create it.
             MemoryStoreError: mode "r" and nothing is there.
+            ConfigError: mode "w", and what is pinned takes more than half of `max_bytes`.
         """
         config = config or MemoryConfig()
         store = Store(Path(path), mode, config.store)
@@ -128,6 +176,7 @@ class Memory:
                 memory = cls(store, text_encoder, query_encoders or {}, clock or SystemClock(), config)
                 if mode == "w":
                     memory._remove_orphans()
+                    memory._check_pins()
             return memory
         except BaseException:
             store.close()
@@ -174,13 +223,16 @@ class Memory:
             bytes_before = self._store.num_database_bytes()
             num_pictures = picture_bytes = 0
             for part, needed_bytes in self._parts(kept):
-                if self._consolidation is not None and self._consolidation.make_room(needed_bytes):
+                if self._room is not None and self._room.make_room(needed_bytes):
                     ingest.reset()  # what is kept in mind is read back from the rows that are left
                 written = self._commit(ingest, part, vectors, tally)
                 num_pictures += len(written)
                 picture_bytes += sum(len(tally.pictures[name]) for name in written)
                 tally.pictures.clear()
             grown = self._store.num_database_bytes() - bytes_before
+            if self._consolidation is not None and self._consolidation.is_due():
+                self._consolidation.run(thorough=False)
+                ingest.reset()
             return tally.receipt(num_pictures, max(0, grown) + picture_bytes)
 
     def forget(
@@ -201,25 +253,59 @@ class Memory:
         if not (span or stream_ids or everything):
             raise UsageError("say what to forget: a span, a stream, or everything")
         self.require_streams(stream_ids)
+        with self._writing():
+            return self._erase(None if everything else span, tuple(stream_ids), everything)
+
+    def consolidate(self, max_s: float | None = None) -> ConsolidationReceipt:
+        """Fold in recalls, erase what expired, merge repeats, build episodes, and demote down to the low mark.
+
+        Writing does so by itself every `consolidate_every_s`, apart from the last. With `max_s` it stops at the first
+        point after that many seconds; calling it again goes on.
+        """
         with self._writing() as ingest:
-            bytes_before = _directory_bytes(self.root)
-            with self._store.transaction(synced=True) as connection:
-                gap_ns = ns(self._config.segmentation.gap_s)
-                erased = erase(connection, None if everything else span, tuple(stream_ids), everything, gap_ns)
-            ingest.reset()
-            self._store.pictures.remove(erased.pictures)
-            with self._read_lock:
-                self._search.passages.forget_names()
-                complete = self._store.reclaim()
-            return ForgetReceipt(
-                observations=erased.observations,
-                tracks=erased.tracks,
-                events=erased.events,
-                labels=erased.labels,
-                pictures=len(erased.pictures),
-                bytes_freed=max(0, bytes_before - _directory_bytes(self.root)),
-                complete=complete,
-            )
+            assert self._consolidation is not None
+            try:
+                return self._consolidation.run(max_s)
+            finally:
+                ingest.reset()
+
+    def pin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
+        """Never make a span coarser: of all streams or of some; whole streams without one. Return all pins.
+
+        A pin covers what has been watched by now, spares every event that it touches, and does not expire.
+
+        Raises:
+            UsageError: what is pinned would take more than half of the budget, nothing lies there, or a stream is not
+                there.
+        """
+        self.require_streams(stream_ids)
+        with self._writing():
+            with self._store.transaction() as db:
+                there = [pins.add(db, row, span) for row in self._rows_of(stream_ids)]
+                if not any(there):
+                    raise UsageError("nothing was watched there: pin a span that was, see `reverie timeline`")
+                taken, limit = pins.pinned_bytes(db, self.root), self._config.max_bytes
+                if limit is not None and taken * pins.SHARE > limit:
+                    raise UsageError(
+                        f"with this, pins would take {taken} bytes, more than half of the budget of {limit}: pin less, "
+                        "unpin something, or raise max_bytes"
+                    )
+            self._rank_again()
+        return self.pins()
+
+    def unpin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
+        """Let a span fade again: of all streams or of some; all of them without one. Return what stays pinned.
+
+        Raises:
+            UsageError: a stream that is not there.
+        """
+        self.require_streams(stream_ids)
+        with self._writing():
+            with self._store.transaction() as db:
+                for row in self._rows_of(stream_ids):
+                    pins.cut(db, row, span)
+            self._rank_again()
+        return self.pins()
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -230,18 +316,96 @@ class Memory:
             return row[0] if row else None
 
     def search(self, query: Query) -> list[Hit]:
-        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest."""
+        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest.
+
+        Raises:
+            UsageError: `Query.arousal` is no range.
+        """
         with self._reading():
+            if query.arousal is not None and not 0 <= query.arousal[0] <= query.arousal[1] <= 1:
+                raise UsageError(f"{query.arousal} is no range of arousal: give (low, high), each from 0 to 1")
             if query.k <= 0:
                 return []
             if not query.text.strip():
-                return self._browse.observations(query.modalities, query.stream_ids, query.span, query.k, newest=True)
-            return self._search.search(query)
+                return self._browse.observations(
+                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                )
+            hits = self._search.search(query)
+            if self._config.remember_recalls:
+                rows = dict(self._store.reader.execute("SELECT name, id FROM stream").fetchall())
+                found = [hit for hit in hits if not hit.neighbour and hit.event_id is not None]
+                recalls.note(self.root, ((rows[hit.stream_id], hit.span.start_ns) for hit in found))
+            return hits
+
+    def familiarity(
+        self,
+        cue: str | Float32[ndarray, "d"],
+        encoder: str = "",
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Familiarity]:
+        """Whether something was seen, heard or read before: the hours that know it, the surest first.
+
+        Each hour of media time is kept as codes of 16 bytes for its distinct moments, at most 16 KiB, and answers
+        also when its events have been merged. The event that is still open is not asked.
+
+        Args:
+            cue: a sentence, compared with what was said and written; or a unit vector (D,) of the space `encoder`.
+            encoder: the `Observation.encoder` of pictures or sounds like the one that the vector is of.
+            span: only hours that overlap it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: an empty sentence; a vector without an encoder, not of unit length, or of another width.
+        """
+        with self._reading():
+            streams = self._search.passages.stream_rows(stream_ids)
+            return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
+
+    def complete(
+        self,
+        cue: str | Float32[ndarray, "d"] | TimeSpan,
+        encoder: str = "",
+        find: Modality = Modality.VISION,
+        k: int = 5,
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+    ) -> list[Hit]:
+        """What went with a fragment: what one sense perceived in the `k` events in which another perceived the cue.
+
+        Best first, one hit of each event; `Hit.dense` is the cosine of the cue and what it was taken for.
+
+        Args:
+            cue: a sentence that was said, written or heard; a unit vector (D,) of the space `encoder`; or a span of
+                the memory, whose other senses are the cue and whose own events are left out.
+            encoder: the `Observation.encoder` of the vector.
+            find: the sense that completes it.
+            k: how many at most.
+            span: only what lies in it.
+            stream_ids: only these streams.
+
+        Raises:
+            UsageError: a cue that cannot be, a span in which nothing has a vector, or `find` things.
+        """
+        with self._reading():
+            scope = Scope(streams=self._search.passages.stream_rows(stream_ids), span=span)
+            fragment = cue if isinstance(cue, TimeSpan) else self._cue(cue, encoder)
+            return self._completion.complete(fragment, find, k, scope)
 
     def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
         """Events that overlap the span, in time order. The one still going on has `open` set."""
         with self._reading():
             return self._browse.timeline(span, stream_ids)
+
+    def episodes(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Episode]:
+        """Episodes that overlap the span, in time order: what is older than 15 to 30 minutes, summed up."""
+        with self._reading():
+            return self._browse.episodes(span, stream_ids)
+
+    def pins(self) -> list[PinRecord]:
+        """What is pinned, by stream and time."""
+        with self._reading():
+            return self._browse.pins()
 
     def streams(self) -> list[StreamRecord]:
         """Every stream, in the order in which they were first written."""
@@ -368,7 +532,7 @@ class Memory:
             MemoryStoreError: opened for reading, or closed.
         """
         with self._writing() as ingest:
-            room = self._consolidation.make_room if self._consolidation is not None else int
+            room = self._room.make_room if self._room is not None else int
             try:
                 return reencode(self._store, ingest.names, self._text_encoder, pictures, room)
             finally:
@@ -376,9 +540,56 @@ class Memory:
 
     # --- inside -------------------------------------------------------------------------------
 
+    def _erase(self, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool) -> ForgetReceipt:
+        assert self._ingest is not None
+        bytes_before = _directory_bytes(self.root)
+        gap_ns = ns(self._config.segmentation.gap_s)
+        erased = erase_within(self._store, self._room, span, stream_ids, everything, gap_ns)
+        self._ingest.reset()
+        recalls.empty(self.root)
+        self._rank_again()
+        self._store.pictures.remove(erased.pictures)
+        with self._read_lock:
+            self._search.passages.forget_names()
+            complete = self._store.reclaim()
+        return ForgetReceipt(
+            observations=erased.observations,
+            tracks=erased.tracks,
+            events=erased.events,
+            labels=erased.labels,
+            pictures=len(erased.pictures),
+            bytes_freed=max(0, bytes_before - _directory_bytes(self.root)),
+            complete=complete,
+            less_familiar_hours=erased.less_familiar_hours,
+        )
+
+    def _expire(self, stream_id: str, span: TimeSpan) -> int:
+        return self._erase(span, (stream_id,), everything=False).observations
+
+    def _rank_again(self) -> None:
+        if self._room is not None:
+            self._room.rank_again()
+
+    def _rows_of(self, stream_ids: Sequence[str]) -> list[int]:
+        """Numbers of the named streams, of all without names."""
+        rows = self._store.writer.execute("SELECT name, id FROM stream ORDER BY id").fetchall()
+        return [row for name, row in rows if not stream_ids or name in stream_ids]
+
+    def _check_pins(self) -> None:
+        taken, limit = pins.pinned_bytes(self._store.writer, self.root), self._config.max_bytes
+        if limit is not None and taken * pins.SHARE > limit:
+            raise ConfigError(
+                f"what is pinned in the memory at {self.root} takes {taken} bytes, more than half of the budget of "
+                f"{limit}: open it with max_bytes of at least {taken * pins.SHARE}, or let some of it fade "
+                "again: reverie memory unpin; until then it can be read"
+            )
+
+    def _cue(self, given: str | Float32[ndarray, "d"], encoder: str) -> Cue:
+        return cue_of(self._store.reader, self._text_encoder, given, encoder)
+
     def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
-        if self._consolidation is not None:
-            return self._consolidation.budget.parts(items)
+        if self._room is not None:
+            return self._room.budget.parts(items)
         return [(items, 0)] if items else []
 
     def _commit(

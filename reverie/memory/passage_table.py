@@ -29,6 +29,7 @@ class PassageTable:
         self.starts_ns = GrowingArray(np.int64)
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
+        self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
         self.label_row = GrowingArray(np.int64)
@@ -40,7 +41,7 @@ class PassageTable:
         return len(self.ids)
 
     def extend(self, rows: list[tuple[Any, ...]]) -> None:
-        """Append (id, stream, modality, start, end, text, labels, encoder, scale, code) rows."""
+        """Append (id, stream, modality, start, end, text, labels, arousal, encoder, scale, code) rows."""
         first = len(self)
         columns = list(zip(*rows, strict=True))
         for column, values in zip(
@@ -50,22 +51,21 @@ class PassageTable:
         self.text_hashes.extend(
             [crc32(row[5].encode()) if row[2] == _WRITING else 0 for row in rows]  # equal writing is one passage
         )
+        self.arousals.extend([np.nan if row[7] is None else row[7] for row in rows])
         labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
         counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
         self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
         self.label_id.extend(labels["label"].astype(np.int64))
         self.label_score.extend(labels["score"].astype(np.float32))
         numbers = range(first, first + len(rows))
-        extend_vectors(self.vectors, zip(numbers, columns[7], columns[8], columns[9], strict=True))
+        extend_vectors(self.vectors, zip(numbers, columns[8], columns[9], columns[10], strict=True))
 
-    def extend_sentences(self, rows: list[tuple[int, int, float, bytes]]) -> None:
+    def extend_sentences(self, rows: list[tuple[Any, ...]]) -> None:
         """Append (observation id, encoder, scale, code) of rows that are here."""
         numbers = np.searchsorted(self.ids.rows, [row[0] for row in rows]).tolist()
         extend_vectors(self.sentences, ((number, *row[1:]) for number, row in zip(numbers, rows, strict=True)))
 
-    def replace(
-        self, gone: Bool[ndarray, "n"], rows: list[tuple[Any, ...]], sentences: list[tuple[int, int, float, bytes]]
-    ) -> None:
+    def replace(self, gone: Bool[ndarray, "n"], rows: list[tuple[Any, ...]], sentences: list[tuple[Any, ...]]) -> None:
         """Drop some rows and take in others with their sentences, keeping all in commit order."""
         kept = np.flatnonzero(~gone)
         fresh = PassageTable()
@@ -79,7 +79,7 @@ class PassageTable:
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: len(kept)]
         arrived = place[len(kept) :]
-        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes"):
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
         stays = moved[self.label_row.rows] >= 0

@@ -107,13 +107,13 @@ class Passages:
         """One hit for the rows of a passage: an utterance, a sound, or a block of writing."""
         marks = ",".join("?" * len(ids))
         rows = self._db.execute(
-            "SELECT stream, modality, start_ns, end_ns, text, labels, picture FROM observation "
+            "SELECT stream, modality, start_ns, end_ns, text, labels, picture, arousal FROM observation "
             f"WHERE id IN ({marks}) ORDER BY start_ns, id",
             tuple(ids),
         ).fetchall()
         if not rows:
             return None
-        stream, modality, start_ns, _, text, labels, picture = rows[0]
+        stream, modality, start_ns, _, text, labels, picture, arousal = rows[0]
         event = self.event_at(stream, start_ns)
         return Hit(
             stream_id=self.stream_name(stream),
@@ -126,6 +126,7 @@ class Passages:
             labels=self.labels_of([labels]),
             thumbnail=relative_path(picture) or self.picture_at(stream, start_ns),
             event_id=event[0] if event else None,
+            arousal=arousal,
         )
 
     def of_pictures(self, ids: Sequence[int], peak: int, stream: int, span: TimeSpan) -> Hit | None:

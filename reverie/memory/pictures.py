@@ -28,15 +28,20 @@ class PictureFolder:
         self.root = root / FOLDER
         self._settled: set[Path] = set()  # folders whose own entry this process has synced
         self._file_bytes: int | None = None
-        self._folder_bytes: int | None = None
+        self._folder_bytes: dict[Path, int] | None = None
 
     def allocated_bytes(self) -> int:
         """What files and folders take on the disk. Counted once, then kept up to date: one writer changes it."""
         if self._file_bytes is None:
             self._file_bytes = sum(bytes_on_disk(path) for path in self.root.glob("*/*"))
         if self._folder_bytes is None:
-            self._folder_bytes = sum(bytes_on_disk(path) for path in (self.root, *self.root.glob("*")))
-        return self._file_bytes + self._folder_bytes
+            self._folder_bytes = {path: bytes_on_disk(path) for path in (self.root, *self.root.glob("*"))}
+        return self._file_bytes + sum(self._folder_bytes.values())
+
+    def _measure(self, folder: Path) -> None:
+        """A folder has changed, or has come or gone with its entry in the folder above."""
+        if self._folder_bytes is not None:
+            self._folder_bytes |= {path: bytes_on_disk(path) for path in (folder, self.root)}
 
     @staticmethod
     def name_of(data: bytes) -> str:
@@ -69,7 +74,7 @@ class PictureFolder:
                 _write_synced(path, data)
                 if self._file_bytes is not None:
                     self._file_bytes += bytes_on_disk(path)
-                self._folder_bytes = None
+                self._measure(path.parent)
                 folders[path.parent] = None
             for folder in folders:
                 sync(folder)
@@ -90,7 +95,6 @@ class PictureFolder:
                     num_bytes += candidate.stat().st_size
                     if self._file_bytes is not None and candidate is path:
                         self._file_bytes -= bytes_on_disk(candidate)
-                    self._folder_bytes = None
                     candidate.unlink()
                     folders[candidate.parent] = None
         for folder in folders:
@@ -101,6 +105,7 @@ class PictureFolder:
             else:
                 self._settled.discard(folder)
                 emptied = True
+            self._measure(folder)
         if emptied:
             sync(self.root)
         return num_bytes

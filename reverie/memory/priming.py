@@ -9,12 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-import numpy as np
-
 from reverie.memory.rows import box_areas, box_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
-from reverie.memory.vectors import dequantise
+from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _VISION = MODALITY_CODES[Modality.VISION]
@@ -22,7 +20,7 @@ _OBJECTS = MODALITY_CODES[Modality.OBJECTS]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
 _FAR_NS = 1 << 62
 _VECTORS = (
-    "SELECT v.scale, v.code, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
+    "SELECT v.scale, v.code, v.centre, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
 )
 
@@ -84,15 +82,15 @@ def drop_surprise(db: sqlite3.Connection, stream: int, since_ns: int) -> None:
     )
 
 
-def _vector(scale: float | None, code: bytes | None) -> Vector | None:
-    return None if scale is None or code is None else dequantise(np.frombuffer(code, dtype=np.int8), scale)
+def _vector(db: sqlite3.Connection, scale: float | None, code: bytes | None, centre: int | None) -> Vector | None:
+    return None if scale is None or code is None else Decoder(db).vector(scale, code, centre)
 
 
 def _moments(db: sqlite3.Connection, stream: int, start_ns: int, previous: int) -> Iterator[tuple[Vector | None, bool]]:
-    for scale, code, picture in db.execute(
+    for scale, code, centre, picture in db.execute(
         _VECTORS + "AND o.start_ns >= ? AND o.id > ? ORDER BY o.id", (stream, _VISION, start_ns, previous)
     ):
-        yield _vector(scale, code), picture is not None
+        yield _vector(db, scale, code, centre), picture is not None
 
 
 def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: int | None) -> Vector | None:
@@ -100,7 +98,7 @@ def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: 
         _VECTORS + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.id DESC LIMIT 1",
         (stream, _VISION, since_ns, until_row if until_row is not None else _FAR_NS),
     ).fetchone()
-    return _vector(row[0], row[1]) if row else None
+    return _vector(db, *row[:3]) if row else None
 
 
 def _window(db: sqlite3.Connection, stream: int, config: SegmentationConfig) -> list[tuple[int, float]]:

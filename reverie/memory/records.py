@@ -61,6 +61,8 @@ class ForgetReceipt:
 
     `complete` is False when a reader of another process held the log, so that deleted bytes may still stand in
     it; they go when the memory is next written or closed. Exports and backups are out of reach.
+    `less_familiar_hours`: hours of which some moments are not recognised any more though they were not forgotten,
+    because they had been demoted and the hour's filter was made anew (see `Memory.familiarity`).
     """
 
     observations: int
@@ -70,6 +72,31 @@ class ForgetReceipt:
     pictures: int
     bytes_freed: int
     complete: bool
+    less_familiar_hours: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsolidationReceipt:
+    """What one `Memory.consolidate` did.
+
+    `recalls` were folded in, `expired` observations erased, `repeats` merged into the event before them, `episodes`
+    built. `complete` is False when the time ran out first: call it again.
+    """
+
+    recalls: int
+    expired: int
+    repeats: int
+    episodes: int
+    bytes_freed: int
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinRecord:
+    """A stretch of a stream that is never made coarser."""
+
+    stream_id: str
+    span: TimeSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

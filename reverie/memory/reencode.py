@@ -17,8 +17,10 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory import sentences
+from reverie.memory.erase import drop_unused
 from reverie.memory.names import Names
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.sign_codes import recode
 from reverie.memory.store import Store
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, TextEncoder
@@ -88,8 +90,7 @@ def reencode(
     with store.transaction() as db:
         if num_texts + num_names + num_pictures:
             db.execute("UPDATE memory SET erasures = erasures + 1")  # caches read all anew
-        unused = "SELECT encoder FROM vector UNION SELECT encoder FROM sentence UNION SELECT encoder FROM label_vector"
-        db.execute(f"DELETE FROM encoder WHERE name NOT IN (?, ?) AND id NOT IN ({unused})", current)
+        drop_unused(db)
         (left,) = db.execute(
             "SELECT count(*) FROM vector v JOIN encoder e ON e.id = v.encoder WHERE e.name NOT IN (?, ?)", current
         ).fetchone()
@@ -102,12 +103,18 @@ def _texts(store: Store, names: Names, encoder: TextEncoder, rows: list[tuple[in
     wanted = dict.fromkeys([text for _, text in rows] + [part for own in parts.values() for part in own])
     vectors = dict(zip(wanted, encoder.encode(list(wanted)), strict=True))
     with store.transaction() as db:
+        signed = _signed(db, [row for row, _ in rows])
         for row, text in rows:
             space = _replace_vector(db, names, row, encoder.encoder_id, vectors[text])
             db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
             for number, part in enumerate(parts[row]):
                 code, scale = quantise(vectors[part])
-                db.execute("INSERT INTO sentence VALUES (?, ?, ?, ?, ?)", (row, number, space, scale, code.tobytes()))
+                db.execute(
+                    "INSERT INTO sentence (observation, part, encoder, scale, code) VALUES (?, ?, ?, ?, ?)",
+                    (row, number, space, scale, code.tobytes()),
+                )
+        for table in ("vector", "sentence"):
+            recode(db, table, signed)
 
 
 def _names(store: Store, names: Names, encoder: TextEncoder) -> int:
@@ -132,13 +139,25 @@ def _pictures(store: Store, names: Names, encoder: PictureEncoder, rows: list[tu
     if there:
         vectors = encoder.encode([store.pictures.read(name) for _, name in there])
         with store.transaction() as db:
+            signed = _signed(db, [row for row, _ in there])
             for (row, _), vector in zip(there, vectors, strict=True):
                 _replace_vector(db, names, row, encoder.encoder_id, np.asarray(vector))
+            recode(db, "vector", signed)
     return len(there)
 
 
 def _replace_vector(db: sqlite3.Connection, names: Names, row: int, encoder: str, vector: Float32[ndarray, "d"]) -> int:
     code, scale = quantise(vector)
     space = names.encoder(encoder, len(vector))
-    db.execute("INSERT OR REPLACE INTO vector VALUES (?, ?, ?, ?)", (row, space, scale, code.tobytes()))
+    db.execute(
+        "INSERT OR REPLACE INTO vector (observation, encoder, scale, code) VALUES (?, ?, ?, ?)",
+        (row, space, scale, code.tobytes()),
+    )
     return space
+
+
+def _signed(db: sqlite3.Connection, rows: list[int]) -> list[int]:
+    """Those of the observations whose vectors have faded to sign codes: the new ones will be such codes, too."""
+    marks = ",".join("?" * len(rows))
+    found = db.execute(f"SELECT observation FROM vector WHERE observation IN ({marks}) AND centre IS NOT NULL", rows)
+    return [row for (row,) in found]

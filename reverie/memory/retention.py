@@ -1,55 +1,115 @@
-"""Which event is demoted next: the lowest retention, cheap forms being kept longer.
+"""Which event is made coarser next: the one with the lowest score, by one of five policies.
 
-Retention is e^(-t/5S) (1 + surprise) with t in days since the event's end by the wall clock of its stream:
-MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has the inverse), with surprise on
-top; S is 1. A form of level l is c = 4^l times as worth keeping as the whole, and a merged episode more
-the longer it is, so that one water level sinks through all levels. Scores are logarithms: years do not underflow.
+`retention`, the default, is e^(-t/5S) (1 + surprise + repeats), t in days since the event's end or its last recall by
+the wall clock of its stream: MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has the
+inverse), where S starts at 1 and grows by 1 with every recall, with what makes an event stand out on top. A
+form of level l is c = 4^l times as worth keeping as the whole, and a merged episode more the longer it is, so that one
+water level sinks through all levels. Scores are logarithms: years do not underflow.
+
+The others are those of the Spatially-Aware Transformer (Cho et al. 2024, section 4.2) for comparison: the oldest first
+(`fifo`), the newest first (`lifo`), and what was visited least or most often first, the oldest of equals. Each takes an
+event through all levels; episodes are joined with each other when there is nothing else. An event is visited when
+it is recalled; where streams name their place, it was visited as often as that place was watched or recalled.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
+from collections.abc import Iterator
 from math import log, log1p
+from typing import Any, Literal
 
+from reverie.memory.pins import pinned_events
 from reverie.memory.schema import MODALITY_CODES
 from reverie.types import NS_PER_S, Modality
+
+Policy = Literal["retention", "fifo", "lifo", "least_visited", "most_visited"]
+Victim = tuple[float, int, int]  # score, wall time of its end, event
 
 _DAY_S = 86_400.0
 _FADES_IN_DAYS = 5.0
 _LEVEL_FACTOR = log(4.0)
 _EPISODE_S = 600.0
+_LAST = 1e15  # beyond every time in seconds and every count
 EPISODE_LEVEL = 3
 
-Victim = tuple[float, int, int]  # score, wall time of its end, event
+_EVENTS = (
+    "SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, "
+    "coalesce(s.wall_anchor_ns, s.started_ns), s.watched_end_ns, s.ended, s.place "
+    "FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open "
+)
 
 
-def victims(db: sqlite3.Connection, short_term_ns: int | None) -> list[Victim]:
-    """Every closed event that may be demoted, in no order; equal memories give equal lists.
+class Ranking:
+    """Scores events of one open memory under one policy. Equal memories give equal scores."""
 
-    `short_term_ns`: events that end this shortly before what was watched of a stream that goes on are spared,
-    and so are those that hold its last picture and boxes, from which segmentation goes on. None: none is.
-    """
-    rows = db.execute(
-        "SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, "
-        "coalesce(s.wall_anchor_ns, s.started_ns), s.watched_end_ns, s.ended "
-        "FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open ORDER BY e.id"
-    ).fetchall()
-    needed = set() if short_term_ns is None else _needed_to_go_on(db)
-    now_ns = max((anchor + watched_ns for *_, anchor, watched_ns, _ in rows), default=0)
-    found: list[Victim] = []
-    for event, _, start_ns, end_ns, level, surprise, anchor, watched_ns, ended in rows:
-        if short_term_ns is not None and not ended and (end_ns > watched_ns - short_term_ns or event in needed):
-            continue
-        wall_ns = anchor + end_ns
-        days = (now_ns - wall_ns) / NS_PER_S / _DAY_S
-        found.append((score(days, surprise, level, (end_ns - start_ns) / NS_PER_S), wall_ns, event))
-    return found
+    def __init__(self, db: sqlite3.Connection, policy: Policy) -> None:
+        self._db, self._policy = db, policy
+        self._now_ns, self._visits = 0, Counter[str]()
+
+    def victims(self, short_term_ns: int | None) -> list[Victim]:
+        """Every closed event that may be demoted, in no order; pinned ones never are.
+
+        `short_term_ns`: events that end this shortly before what was watched of a stream that goes on are spared,
+        and so are those that hold its last picture and boxes, from which segmentation goes on. None: none is.
+        """
+        rows = self._db.execute(_EVENTS + "ORDER BY e.id").fetchall()
+        self._now_ns = now_ns(self._db)
+        if self._policy in ("least_visited", "most_visited"):
+            self._visits = _visits_by_place(self._db)
+        spared = pinned_events(self._db)
+        if short_term_ns is not None:
+            spared |= _needed_to_go_on(self._db)
+        return list(self._scored(rows, spared, short_term_ns))
+
+    def again(self, event: int) -> Victim | None:
+        """An event with the score that it has now, None when it is no more."""
+        rows = self._db.execute(_EVENTS + "AND e.id = ?", (event,)).fetchall()
+        return next(self._scored(rows, set(), None), None)
+
+    def _scored(self, rows: list[Any], spared: set[int], short_term_ns: int | None) -> Iterator[Victim]:
+        for event, _, start, end, level, surprise, strength, recalled, repeats, anchor, watched, ended, place in rows:
+            if event in spared or (short_term_ns is not None and not ended and end > watched - short_term_ns):
+                continue
+            wall_ns = anchor + end
+            if self._policy == "retention":
+                days = max(self._now_ns - max(wall_ns, recalled or wall_ns), 0) / NS_PER_S / _DAY_S
+                value = score(days, surprise + repeats, level, (end - start) / NS_PER_S, strength)
+            else:
+                value = self._order_of(wall_ns, self._visits[place] if place else strength - 1)
+                value += _LAST if level == EPISODE_LEVEL else 0.0
+            yield value, wall_ns, event
+
+    def _order_of(self, wall_ns: int, visits: int) -> float:
+        ordered = {"fifo": wall_ns / NS_PER_S, "lifo": -wall_ns / NS_PER_S, "least_visited": visits}
+        return float(ordered.get(self._policy, -visits))
 
 
-def score(age_days: float, surprise: float, level: int, duration_s: float) -> float:
-    """Logarithm of retention times the factor of the level."""
+def score(age_days: float, standing_out: float, level: int, duration_s: float, strength: int = 1) -> float:
+    """Logarithm of retention times the factor of the level. `standing_out`: surprise and repeats."""
     longer = log(max(duration_s, 1.0) / _EPISODE_S) if level == EPISODE_LEVEL else 0.0
-    return -age_days / _FADES_IN_DAYS + log1p(max(surprise, 0.0)) + level * _LEVEL_FACTOR + longer
+    return -age_days / (_FADES_IN_DAYS * strength) + log1p(max(standing_out, 0.0)) + level * _LEVEL_FACTOR + longer
+
+
+def worth(surprise: float, repeats: int, strength: int) -> float:
+    """How much an event stands out, whatever its age: decides which key frames outlive level 1."""
+    return log1p(max(surprise, 0.0) + repeats) + log(strength)
+
+
+def now_ns(db: sqlite3.Connection) -> int:
+    """The latest wall time that any stream was watched at: ages are counted from it, so they follow from the rows."""
+    latest = "SELECT max(coalesce(wall_anchor_ns, started_ns) + watched_end_ns) FROM stream"
+    return int(db.execute(latest).fetchone()[0] or 0)
+
+
+def _visits_by_place(db: sqlite3.Connection) -> Counter[str]:
+    """How many streams came from each place, and recalls of what was seen there."""
+    rows = db.execute(
+        "SELECT s.place, count(DISTINCT s.id) + coalesce(sum(e.strength - 1), 0) FROM stream s "
+        "LEFT JOIN event e ON e.stream = s.id WHERE s.place != '' GROUP BY s.place"
+    )
+    return Counter(dict(rows.fetchall()))
 
 
 def _needed_to_go_on(db: sqlite3.Connection) -> set[int]:

@@ -8,10 +8,14 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             │               └ sentence      vectors of the parts of long texts
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
+            ├─ familiarity                  "seen before?", for each hour
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
     faded, revision                         what demotion made coarser (see `demotion`)
+    episode ── episode_vector               consecutive events of 5-15 min, summed up (see `episodes`)
+    pin                                     what is never made coarser
+    centre                                  where the sign codes of a space are counted from (see `sign_codes`)
 
 `PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
 is. Numbers are never used twice, so a cache cannot mistake one row for another. A migration is never
@@ -199,6 +203,61 @@ ALTER TABLE encoder ADD COLUMN anchors BLOB;
 UPDATE encoder SET of_texts = 1 WHERE id IN (SELECT encoder FROM label_vector UNION SELECT encoder FROM sentence);
 """
 
+_CONSOLIDATION = """
+ALTER TABLE memory ADD COLUMN consolidated_ns INTEGER NOT NULL DEFAULT 0;  -- stream time watched by the last one
+ALTER TABLE stream ADD COLUMN place TEXT NOT NULL DEFAULT '';
+ALTER TABLE event ADD COLUMN strength INTEGER NOT NULL DEFAULT 1;  -- S of retention: 1 more with every recall
+ALTER TABLE event ADD COLUMN recalled_ns INTEGER;                  -- wall time of the last recall
+ALTER TABLE event ADD COLUMN repeats INTEGER NOT NULL DEFAULT 0;   -- near-duplicates that it took in
+CREATE TABLE pin (
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    PRIMARY KEY (stream, start_ns)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE centre (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    num_vectors INTEGER NOT NULL,          -- that it is the mean of
+    value BLOB NOT NULL                    -- float32
+) STRICT;
+ALTER TABLE vector ADD COLUMN centre INTEGER REFERENCES centre;    -- NULL: int8 codes; else sign codes around it
+ALTER TABLE sentence ADD COLUMN centre INTEGER REFERENCES centre;
+CREATE TABLE episode (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream INTEGER NOT NULL REFERENCES stream,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER NOT NULL,
+    num_events INTEGER NOT NULL,           -- when it was built
+    surprise REAL NOT NULL,
+    text TEXT NOT NULL,                    -- sentences word for word
+    labels BLOB,
+    UNIQUE (stream, start_ns)
+) STRICT;
+CREATE TABLE episode_vector (
+    episode INTEGER NOT NULL REFERENCES episode,
+    modality INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    scale REAL NOT NULL,
+    code BLOB NOT NULL,
+    PRIMARY KEY (episode, modality, encoder)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE event ADD COLUMN episode INTEGER REFERENCES episode;   -- NULL: in none yet
+CREATE INDEX event_episode ON event (episode);
+CREATE INDEX event_loose ON event (stream, start_ns) WHERE episode IS NULL;
+"""
+
+_FAMILIARITY = """
+CREATE TABLE familiarity (                 -- codes of the distinct moments of an hour (see familiarity)
+    stream INTEGER NOT NULL REFERENCES stream,
+    hour INTEGER NOT NULL,                 -- of media time: start_ns / 3600 s
+    modality INTEGER NOT NULL,
+    encoder INTEGER NOT NULL REFERENCES encoder,
+    codes BLOB NOT NULL,
+    PRIMARY KEY (stream, hour, modality, encoder)
+) STRICT;
+"""
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -229,7 +288,27 @@ def _add_anchors(connection: sqlite3.Connection) -> None:
     _run(connection, _ANCHORS)
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create, _add_sentences, _add_levels, _add_anchors)
+def _add_consolidation(connection: sqlite3.Connection) -> None:
+    _run(connection, _CONSOLIDATION)
+
+
+def _add_familiarity(connection: sqlite3.Connection) -> None:
+    _run(connection, _FAMILIARITY)
+
+
+def _add_arousal(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE observation ADD COLUMN arousal REAL")
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    _create,
+    _add_sentences,
+    _add_levels,
+    _add_consolidation,
+    _add_familiarity,
+    _add_arousal,
+    _add_anchors,
+)
 SCHEMA_VERSION = len(MIGRATIONS)
 
 

@@ -6,6 +6,7 @@ Evidence, each in [0, 1]:
   between the cosine of unrelated pairs and that of good ones;
 - words: BM25 over texts, as a share of the most that the question could get. Texts that were said close together lend
   each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
+- arousal, if asked for: how near the voice was to it, added as Emotional RAG adds the mood (Huang et al. 2024, C-A);
 - labels (pictures and things): each known name is worth max(share of the question's terms that it holds,
   exp((cos - best cos) / T) * ramp(cos)), and a picture max-or-sum over its names of that worth times
   1 - log p / log p_min. This is ConSE read the other way round (question to class softmax times log
@@ -92,9 +93,10 @@ class Search:
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         found = [
             *self._texts(query, streams, matches, by_row),
-            *self._pictures(query, streams, labels, by_row),
-            *self._things(query, streams, labels),
         ]
+        if query.arousal is None:  # nothing that is seen has it
+            found += self._pictures(query, streams, labels, by_row)
+            found += self._things(query, streams, labels)
         found.sort(key=lambda passage: (-passage.score, passage.kind, passage.peak))
         primary = query.k if query.neighbours <= 0 else max(1, query.k - int(self._config.neighbour_share * query.k))
         hits = self._hits(found[: query.k])
@@ -144,9 +146,12 @@ class Search:
         if not len(table):
             return
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
+        if query.arousal is not None:
+            voiced = ~np.isnan(table.arousals.rows)
+            keep = voiced if keep is None else keep & voiced
         wanted = query.k
         while True:
-            scored = score_texts(table, vectors, matches, keep, wanted, config)
+            scored = score_texts(table, vectors, matches, keep, wanted, config, query.arousal)
             found = self._blocks(table, scored, query.k)
             if len(found) == query.k or not scored.more:
                 yield from found

@@ -43,6 +43,9 @@ class SearchConfig(BaseModel):
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
+    arousal_weight: float = Field(
+        0.3, ge=0, description="How a voice's nearness to the asked arousal counts, beside 1 for what it said."
+    )
     neighbour_share: float = Field(
         0.3, ge=0, lt=1, description="Part of k kept for neighbours, when they are asked for (EM-LLM: 0.3)."
     )

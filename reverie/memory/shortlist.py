@@ -46,15 +46,16 @@ def score_texts(
     keep: Bool[ndarray, "n"] | None,
     k: int,
     config: SearchConfig,
+    arousal: tuple[float, float] | None = None,
 ) -> TextScores:
-    """The evidence of the texts that may be among the `k` best."""
+    """The evidence of the texts that may be among the `k` best; nearness to an asked arousal is added to it."""
     terms = []
     for term in matches:
         rows, known = table.rows_of(term.ids)
         terms.append((rows, term.bm25[known], term.coverage))
     worthy = None
     if len(table) > config.exact_rows:
-        worthy = _worthy(table, queries, terms, keep, k, config)
+        worthy = _worthy(table, queries, terms, keep, k, config, arousal)
     places = np.arange(len(table)) if worthy is None else table.around(worthy, config.context_reach)
     rows = table.order[places]
     dense = table.dense(queries, config.sentence_share, None if worthy is None else rows)
@@ -69,6 +70,8 @@ def score_texts(
     around = smooth(dense, runs, config.context_dense_decay, config.context_reach)
     share = np.float32(config.context_dense_share)
     score = _fused((1 - share) * dense + share * around, bm25, config)
+    if arousal is not None:
+        score = _toned(score, table.arousals.rows[rows], arousal, config)
     if keep is not None:
         score = np.where(keep[rows], score, np.float32(0))
     more = False
@@ -88,6 +91,13 @@ def _fused(cosine: Scores, bm25: Scores, config: SearchConfig) -> Scores:
     return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * bm25
 
 
+def _toned(score: Scores, arousals: Scores, asked: tuple[float, float], config: SearchConfig) -> Scores:
+    """With nearness to the asked range of arousal: 1 inside, less by the distance outside, 0 where there is none."""
+    outside = np.maximum(asked[0] - arousals, arousals - asked[1])
+    near = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
+    return (score + config.arousal_weight * near) / (1 + config.arousal_weight)
+
+
 def _worthy(
     table: PassageTable,
     queries: dict[int, Float32[ndarray, "d"]],
@@ -95,6 +105,7 @@ def _worthy(
     keep: Bool[ndarray, "n"] | None,
     k: int,
     config: SearchConfig,
+    arousal: tuple[float, float] | None,
 ) -> Int64[ndarray, "m"]:
     """Rows to score in context, ascending: the best by their own evidence of those that either list names."""
     most = max(config.shortlist_rows, 4 * _PER_HIT * k)
@@ -113,6 +124,8 @@ def _worthy(
     bm25 = np.zeros(len(both), np.float32)
     bm25[np.searchsorted(both, rows)] = own
     score = _fused(table.dense(queries, config.sentence_share, both), bm25, config)
+    if arousal is not None:
+        score = _toned(score, table.arousals.rows[both], arousal, config)
     return _top(both, score, max(config.shortlist_rows // 4, _PER_HIT * k))[0]
 
 

@@ -17,6 +17,8 @@ def is_sound(item: Observation) -> bool:
     numbers += [number for box in item.boxes for number in (box.score, box.x0, box.y0, box.x1, box.y1)]
     if not all(math.isfinite(number) for number in numbers):
         return False
+    if item.arousal is not None and not 0 <= item.arousal <= 1:
+        return False
     times = [item.span.start_ns, item.span.end_ns, item.seq]
     times += [number for box in item.boxes for number in (box.since_ns, box.track_id)]
     if not all(-_LATEST_NS < number < _LATEST_NS for number in times):

@@ -3,6 +3,7 @@
     DIR/memory.sqlite        the only store of record (with -wal and -shm beside it while in use)
     DIR/memory.lock          held by the one writer (flock; the system frees it when the process dies)
     DIR/pictures/ab/….jpg    key frames
+    DIR/recalls              what searches found since the last consolidation (see `recalls`)
 
 A write is one transaction, and with `durability="full"` it is on disk when it returns: rows, key frames, and the
 folders that name them (a file is not there after a power cut until the folder that it was made in is synced too).

@@ -21,7 +21,7 @@ from reverie.memory.lexical import terms_of
 def central_sentences(
     texts: Sequence[str], vectors: Sequence[Float32[ndarray, "d"] | None], max_bytes: int
 ) -> list[int]:
-    """Numbers of the sentences to keep, in order: the best that fit in `max_bytes` of UTF-8, equal ones once."""
+    """Numbers of the sentences to keep, in order: the best whose lines fit in `max_bytes` of UTF-8, equal ones once."""
     terms = [terms_of(text) for text in texts]
     frequency = Counter(term for own in terms for term in own)
     most = log(len(texts) + 1)
@@ -37,7 +37,7 @@ def central_sentences(
     kept: dict[str, int] = {}
     left = max_bytes
     for number in sorted(range(len(texts)), key=lambda number: (-worth(number), number)):
-        size = len(texts[number].encode())
+        size = len(texts[number].encode()) + 1
         if texts[number] not in kept and size <= left:
             kept[texts[number]] = number
             left -= size

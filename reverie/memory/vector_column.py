@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
-from reverie.memory.sign_codes import SignCodes
+from reverie.memory.hamming import HammingCodes
 from reverie.memory.vectors import GrowingArray, cosines
 
 
@@ -23,7 +23,7 @@ class VectorColumn:
         self.rows = GrowingArray(np.int64)
         self.codes = GrowingArray(np.int8, width)
         self.scales = GrowingArray(np.float32)
-        self._signs: SignCodes | None = None
+        self._signs: HammingCodes | None = None
 
     def forget_signs(self) -> None:
         """After the rows were changed other than by appending."""
@@ -46,7 +46,7 @@ class VectorColumn:
     def nearest(self, query: Float32[ndarray, "d"], most: int, kept: Bool[ndarray, "n"] | None) -> Int64[ndarray, "m"]:
         """About the `most` rows nearest by sign codes, of those that are kept."""
         if self._signs is None:
-            self._signs = SignCodes(self.width)
+            self._signs = HammingCodes(self.width)
         self._signs.follow(self.codes.rows, self.scales.rows)
         rows = self.rows.rows
         return np.asarray(rows[self._signs.nearest(query, most, None if kept is None else kept[rows])])

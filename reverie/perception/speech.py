@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import StageError
 from reverie.perception.activity import Activity, ActivitySegmenter
+from reverie.perception.prosody import UsualVoice, prosody_of
 from reverie.perception.recogniser import Recogniser
 from reverie.perception.samples import NS_PER_SAMPLE, SAMPLE_RATE_HZ, Run, Samples, mono_16k
 from reverie.perception.vad import WINDOW_SAMPLES, SileroVad, VadConfig, VadState
 from reverie.stage import Stage
-from reverie.types import AudioChunk, Modality, Observation, TimeSpan, Word, ns
+from reverie.types import NS_PER_S, AudioChunk, Modality, Observation, TimeSpan, Word, ns
 
 _WINDOW_NS = WINDOW_SAMPLES * NS_PER_SAMPLE
 _SEQ_STEP_NS = 10_000_000
@@ -53,10 +54,11 @@ class _Hearing:
     vad: VadState = field(default_factory=VadState)
     last_end: int = 0  # sample at which the last segment ended
     last_seq: int | None = None
+    usual: UsualVoice = field(default_factory=UsualVoice)
 
 
 class SpeechStage(Stage[AudioChunk, Observation]):
-    """Observations with `words`, one for each utterance; times are exact, `seq` counts 10 ms of media time.
+    """Observations with `words` and `arousal`, one for each utterance; `seq` counts 10 ms of media time.
 
     Several streams share the networks; each has its own state. Sound that does not go on where the last
     chunk ended closes the open segment.
@@ -86,9 +88,9 @@ class SpeechStage(Stage[AudioChunk, Observation]):
             heard = self._streams.get(chunk.stream_id)
             if heard is not None and not heard.run.joins(chunk.pts_ns):
                 yield from self._finish(chunk.stream_id, heard)
-                heard = self._hear(chunk, heard.last_seq)
+                heard = self._hear(chunk, heard.last_seq, heard.usual)
             elif heard is None:
-                heard = self._hear(chunk, None)
+                heard = self._hear(chunk, None, UsualVoice())
             heard.run.append(chunk.pts_ns, samples)
             yield from self._advance(chunk.stream_id, heard)
 
@@ -127,8 +129,8 @@ class SpeechStage(Stage[AudioChunk, Observation]):
 
     # --- one stream -----------------------------------------------------------------------------
 
-    def _hear(self, chunk: AudioChunk, last_seq: int | None) -> _Hearing:
-        heard = _Hearing(Run(chunk.pts_ns), self._config.vad.segmenter(), last_seq=last_seq)
+    def _hear(self, chunk: AudioChunk, last_seq: int | None, usual: UsualVoice) -> _Hearing:
+        heard = _Hearing(Run(chunk.pts_ns), self._config.vad.segmenter(), last_seq=last_seq, usual=usual)
         self._streams[chunk.stream_id] = heard
         return heard
 
@@ -192,7 +194,16 @@ class SpeechStage(Stage[AudioChunk, Observation]):
             text=separator.join(word.text for word in words),
             words=tuple(_within(word, span) for word in words),
             confidence=sum(word.score for word in words) / len(words),
+            arousal=self._arousal(heard, span),
         )
+
+    @staticmethod
+    def _arousal(heard: _Hearing, span: TimeSpan) -> float:
+        """How excited the voice was, against what it was before in this stream."""
+        run = heard.run
+        start, end = ((at_ns - run.anchor_ns) // NS_PER_SAMPLE for at_ns in (span.start_ns, span.end_ns))
+        samples = run.between(max(start, run.first), min(end, run.end))
+        return heard.usual.arousal(prosody_of(samples), span.duration_ns / NS_PER_S)
 
 
 def utterances(words: Sequence[Word], max_gap_ns: int) -> list[list[Word]]:

@@ -6,7 +6,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-TABLES = ("stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap")
+TABLES = (
+    "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
+    "revision", "pin", "centre", "episode", "episode_vector", "familiarity",
+)  # fmt: skip
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from reverie.clock import ManualClock
-from reverie.errors import MemoryFull
+from reverie.errors import MemoryFull, UsageError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory.pictures import PictureFolder
 from reverie.types import EndOfStream, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
@@ -90,6 +92,7 @@ def test_the_budget_is_kept_at_every_moment(tmp_path, limit, hours):
             memory.search(Query(text="lantern", k=5))
         assert received == hours * 488  # nothing was refused
         assert {event.level for event in memory.timeline()} >= {0, 3}
+        assert memory._store.pictures.allocated_bytes() == PictureFolder(tmp_path).allocated_bytes()
     assert watcher.stop() <= TOLERANCE * limit
     assert_whole(tmp_path)
 
@@ -126,7 +129,9 @@ def test_an_old_needle_is_found_at_every_level(tmp_path):
         for number in range(12):
             memory.write(hour(number + 1))
             said_hits = [hit for hit in memory.search(Query(text="xylophone", k=3)) if hit.lexical > 0]
-            seen_hits = [hit for hit in memory.search(Query(text="quetzal", k=3)) if hit.dense > 0.9]
+            seen_hits = [
+                hit for hit in memory.search(Query(text="quetzal", k=3)) if hit.dense > 0.7
+            ]  # one bit a number: 0.8
             assert [hit.span for hit in said_hits] == [span(1, 3)]
             assert any(hit.span.overlaps(span(4, 5)) for hit in seen_hits)
             found.add(memory.timeline(span(1, 3))[0].level)
@@ -181,6 +186,68 @@ def test_what_is_forgotten_of_a_demoted_stretch_is_gone(tmp_path):
     assert_whole(tmp_path)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"xylophonewidow" not in path.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "wanted", [{"span": span(3600, 30_000)}, {"stream_ids": ["tv"]}, {"everything": True}], ids=str
+)
+def test_forgetting_much_keeps_the_budget_and_leaves_nothing(tmp_path, wanted):
+    limit = 4 << 20
+    with open_memory(tmp_path, limit) as memory:
+        watcher = Watcher(tmp_path)
+        for number in range(9):
+            memory.write([said(f"xylophonewidow {number}", 3600 * number + 1, 3600 * number + 3), *hour(number)])
+        watcher.start()
+        before = memory.stats()
+        receipt = memory.forget(**wanted)
+        assert receipt.complete
+        assert receipt.observations > sum(before.observations.values()) // 2
+        assert memory.stats().total_bytes < before.total_bytes
+    assert watcher.stop() <= TOLERANCE * limit
+    assert_whole(tmp_path)
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"xylophonewidow 1" not in path.read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_any_calls_in_any_order_keep_the_budget_and_a_sound_memory(tmp_path, seed):
+    rng, limit = np.random.default_rng(seed), 3 << 19
+    todo = [(number, start) for number in range(7) for start in range(0, 489, 35)]
+    sent = {number: hour(number, stream_id=f"tv {number % 2}") for number in range(7)}
+    calls = ["write"] * 12 + ["search"] * 4 + ["pin", "unpin", "forget", "consolidate", "reopen"]
+    memory = open_memory(tmp_path, limit)
+    watched_s = 1
+    while todo:
+        call, at_s = str(rng.choice(calls)), float(rng.integers(watched_s))
+        if call == "write":
+            number, start = todo.pop(0)
+            memory.write(sent[number][start : start + 35])
+            watched_s = 3600 * number + start + 1
+        elif call == "search":
+            memory.search(
+                Query(text=str(rng.choice(["lantern", "person", "scene 2 3", "number1x4"])), k=8, neighbours=1)
+            )
+        elif call == "pin" and memory.streams():
+            with suppress(UsageError):
+                memory.pin(span(at_s, at_s + 60))
+        elif call == "unpin":
+            memory.unpin(span(at_s, at_s + 3600))
+        elif call == "forget":
+            memory.forget(span=span(at_s, at_s + float(rng.integers(1, 400))))
+        elif call == "consolidate":
+            memory.consolidate()
+        elif call == "reopen":
+            memory.close()
+            memory = open_memory(tmp_path, limit)
+        assert bytes_of(tmp_path) <= TOLERANCE * limit, call
+    assert max(event.level for event in memory.timeline()) == 3
+    memory.consolidate()
+    assert memory.verify().findings == ()
+    assert memory.episodes()
+    memory.close()
+    assert_whole(tmp_path)
 
 
 @pytest.mark.slow

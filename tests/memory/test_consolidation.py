@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from reverie.memory.representatives import medoid, runs
-from reverie.memory.retention import score
 from reverie.memory.store import Store
 from reverie.memory.summary import central_sentences
 from reverie.types import Query
@@ -89,10 +88,3 @@ def test_a_summary_keeps_what_says_most_word_for_word_in_order():
     assert len({texts[number] for number in kept}) == len(kept)
     assert sum(len(texts[number].encode()) for number in kept) <= 60
     assert central_sentences(texts, vectors, 3) == []
-
-
-def test_retention_falls_with_age_and_rises_with_surprise_and_cheapness():
-    assert score(1.0, 0.2, 0, 30) < score(0.0, 0.2, 0, 30) < score(0.0, 0.9, 0, 30)
-    assert score(1.0, 0.2, 0, 30) < score(1.0, 0.2, 1, 30) < score(1.0, 0.2, 3, 600) < score(1.0, 0.2, 3, 3600)
-    assert score(7.0, 0.0, 1, 30) < score(0.0, 0.0, 0, 30)  # a cheap form of a week ago goes first
-    assert score(5000.0, 0.0, 0, 30) < score(4999.0, 0.0, 0, 30)  # years do not underflow

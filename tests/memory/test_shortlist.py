@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reverie.memory import Memory, MemoryConfig, SearchConfig
+from reverie.memory.hamming import HammingCodes
 from reverie.memory.lexical import TextCount, search_texts, weigh
 from reverie.memory.passage_table import PassageTable
-from reverie.memory.sign_codes import SignCodes
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, Query
 from tests.memory.worlds import WORDS, BagOfWords, make_stream, said, span, written
@@ -127,7 +127,7 @@ def test_new_rows_are_put_where_sorting_would_put_them():
     table, number = PassageTable(), 0
     for size in (1, 50, 1, 200, 3, 0, 40):
         rows = [
-            (number + i, *map(int, rng.integers((0, 2, 0), (3, 5, 40))), 100, "", None, None, None, None)
+            (number + i, *map(int, rng.integers((0, 2, 0), (3, 5, 40))), 100, "", None, None, None, None, None)
             for i in range(size)
         ]
         number += size
@@ -145,7 +145,7 @@ def test_distances_count_the_signs_that_differ(width):
     vectors = rng.standard_normal((500, width)) + 2 * rng.standard_normal(width)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     codes, scales = map(np.array, zip(*(quantise(vector) for vector in vectors), strict=True))
-    signs = SignCodes(width)
+    signs = HammingCodes(width)
     for size in (10, 11, 200, 500):  # grows, and is centred anew
         signs.follow(codes[:size], scales[:size].astype(np.float32))
     stored = codes * scales[:, None]

@@ -118,7 +118,7 @@ def test_migrations_run_in_order_once_and_together(tmp_path):
     assert migrate(connection) == len(MIGRATIONS)
 
     def add_column(db):
-        db.execute("ALTER TABLE stream ADD COLUMN place TEXT")
+        db.execute("ALTER TABLE stream ADD COLUMN mood TEXT")
 
     def fail(db):
         db.execute("CREATE TABLE half (x)")
@@ -127,10 +127,10 @@ def test_migrations_run_in_order_once_and_together(tmp_path):
     with pytest.raises(RuntimeError):
         migrate(connection, (*MIGRATIONS, add_column, fail))
     assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
-    assert "place" not in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
+    assert "mood" not in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
     assert migrate(connection, (*MIGRATIONS, add_column)) == 1
     assert migrate(connection, (*MIGRATIONS, add_column)) == 0
-    assert "place" in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
+    assert "mood" in [row[1] for row in connection.execute("PRAGMA table_info(stream)")]
     connection.close()
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from reverie.errors import MemoryStoreError, MemoryTooNew
 from reverie.memory import Memory
+from reverie.memory.demotion import demote
 from reverie.memory.schema import SCHEMA_VERSION
+from reverie.memory.stretches import Demoted
 from reverie.memory.verify import MAX_LISTED, verify, verify_and_repair
 from reverie.types import EndOfStream, ns
 from tests.memory.reading import assert_whole, rows_of
@@ -32,6 +34,14 @@ def sound(tmp_path_factory):
         memory.forget(span=span(30, 40), stream_ids=["radio"])
         memory.write([seen("cat", 130, picture=5), EndOfStream(stream_id="tv", pts_ns=ns(140))])
         memory.write([seen("cat", 900_000, picture=6)])  # the time of the stream leaps
+        memory.consolidate()
+        demoted = Demoted()
+        with memory._store.transaction() as db:  # events of every level
+            for number, (event,) in enumerate(db.execute("SELECT id FROM event WHERE NOT open LIMIT 3").fetchall()):
+                for _ in range(number + 1):
+                    demote(db, event, demoted, picture_worth=-1.0)
+        memory._store.pictures.remove(demoted.pictures)
+        memory.pin(span(100, 110))
     return root
 
 
@@ -61,7 +71,7 @@ def test_a_sound_memory_is_sound_and_is_counted(root):
     assert report.sound
     assert (report.findings, dict(report.found)) == ((), {})
     rows = rows_of(root)
-    assert {table: count for table, count in report.counts.items() if table not in ("memory", "faded", "revision")} == {
+    assert {table: count for table, count in report.counts.items() if table != "memory"} == {
         table: len(rows[table]) for table in rows
     }
     assert all(rows.values())  # there is something of each kind to look at
@@ -105,8 +115,21 @@ DAMAGE = {
     "torn boxes": ("packing", "multiple of 30", "UPDATE observation SET boxes = x'00' WHERE modality = 1"),
     "lost boxes": ("packing", "has no boxes", "UPDATE observation SET boxes = NULL WHERE modality = 1"),
     "torn words": ("packing", "words that cannot", "UPDATE observation SET words = '[[1' WHERE modality = 3"),
-    "an unknown sense": ("packing", "unknown sense 9", "UPDATE observation SET modality = 9 WHERE id = 1"),
+    "an unknown sense": ("packing", "unknown sense 9", "UPDATE observation SET modality = 9 WHERE modality = 4"),
     "torn labels of an event": ("packing", "event 2", "UPDATE event SET labels = x'01' WHERE id = 2"),
+    "an unknown level": ("levels", "unknown level 7", "UPDATE event SET level = 7 WHERE id = 2"),
+    "a forgotten fading": ("levels", "not noted as faded", "DELETE FROM faded"),
+    "a coarse event that is whole": (
+        "levels", "and still has", "UPDATE event SET level = 1 WHERE level = 0 AND NOT open",
+    ),
+    "fading inside out": ("stretches", "ends at", "UPDATE faded SET end_ns = start_ns"),
+    "a pin inside out": ("stretches", "pin at", "UPDATE pin SET end_ns = start_ns"),
+    "a revision inside out": ("stretches", "revision", "UPDATE revision SET end_ns = start_ns - 1"),
+    "an episode of nothing": ("episodes", "its events from None", "UPDATE event SET episode = NULL"),
+    "a longer episode": ("episodes", "goes from", "UPDATE episode SET end_ns = end_ns + 7"),
+    "a short centre": ("centres", "63 numbers instead of 64", "UPDATE centre SET value = substr(value, 5)"),
+    "lost signs": ("vectors", "56 signs", "UPDATE vector SET code = substr(code, 2) WHERE centre IS NOT NULL"),
+    "signs without a scale": ("vectors", "the scale 0", "UPDATE vector SET scale = 0 WHERE centre IS NOT NULL"),
 }  # fmt: skip
 
 
@@ -242,7 +265,7 @@ def test_all_findings_are_counted_and_the_first_are_listed(root):
     change(root, "UPDATE observation SET end_ns = start_ns - 1")
     report = verify(root)
     assert report.found["packing"] == len(rows_of(root)["observation"]) > MAX_LISTED
-    assert len(report.findings) == MAX_LISTED
+    assert len([finding for finding in report.findings if finding.check == "packing"]) == MAX_LISTED
 
 
 def test_the_command_line_prints_findings_and_exits_with_1(cli, root):
@@ -252,7 +275,8 @@ def test_the_command_line_prints_findings_and_exits_with_1(cli, root):
     change(root, OVERLAP)
     outcome = cli("memory", "verify", "--memory", root, "--json")
     document = json.loads(outcome.out)
-    assert (outcome.code, document["sound"], set(document["found"])) == (1, False, {"texts", "events"})
+    assert (outcome.code, document["sound"]) == (1, False)
+    assert set(document["found"]) >= {"texts", "events"}
     assert set(document["findings"][0]) == {"check", "subject", "problem", "advice", "repaired"}
     outcome = cli("memory", "verify", "--memory", root, "--repair")
     assert outcome.code == 1

@@ -1,0 +1,163 @@
+"""Making room: the least retained events are demoted, in small transactions, until a write fits the budget.
+
+Between the low and the high mark every write demotes a little more than it brings, so that none waits long; above
+the high mark it demotes until it fits. Each transaction demotes about as many rows as one part of a write brings, and
+the log is folded in between, so a kill anywhere leaves a memory that opens and goes on, and the log stays in its share
+of the budget. A reader that holds the log stops this: then the writer waits for it (the busy timeout) and, if there is
+no room left, says so instead of breaking the promise.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from heapq import heapify, heappop, heappush
+from typing import Literal
+
+from reverie.errors import MemoryFull
+from reverie.memory import familiarity
+from reverie.memory.budget import Budget
+from reverie.memory.demotion import demote
+from reverie.memory.retention import Ranking, Victim, worth
+from reverie.memory.store import Store
+from reverie.memory.stretches import Demoted
+
+_ROW_BYTES = 700  # of a moment with its vector and index entries
+_MERGE_PAGES = 32
+_KEPT_REVISIONS = (128, 8192)
+_FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
+_VACUUM_PAGES = 64  # given back in one transaction
+_SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
+
+
+class Room:
+    """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
+
+    def __init__(self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int) -> None:
+        self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
+        self.rank_again()
+
+    def rank_again(self) -> None:
+        """What is ranked does not hold any more: events came, were pinned, recalled, joined or erased."""
+        self._ranked: list[Victim] | None = None
+
+    def make_room(self, needed_bytes: int) -> bool:
+        """Before a transaction that brings so many bytes. Return whether the short term was touched.
+
+        Raises:
+            MemoryFull: there is no room, and none can be made now.
+        """
+        budget, touched = self.budget, False
+        reader_holds_log = not self.fold_log()
+        if not reader_holds_log:
+            over = budget.filled() + needed_bytes - budget.low_bytes
+            if over > 0:
+                self.demote(budget.filled() - min(over, 2 * needed_bytes))
+            if budget.filled() + needed_bytes > budget.high_bytes:
+                touched = self.demote(budget.high_bytes - needed_bytes, at_all_costs=True)
+            self._give_back(budget.max_bytes // _SPARE_SHARE)
+        if self._would_pass(needed_bytes):
+            if reader_holds_log or not self._store.reclaim():
+                raise MemoryFull(
+                    f"a reader has held the log of the memory at {self._store.root}, and without it there is no room "
+                    f"in the budget of {budget.max_bytes} bytes: end what reads there for long, then write again"
+                )
+            if self._would_pass(needed_bytes):
+                raise MemoryFull(
+                    f"the memory at {self._store.root} fills its budget of {budget.max_bytes} bytes and can be kept no "
+                    "coarser: raise max_bytes, unpin or forget something"
+                )
+        return touched
+
+    def demote(self, target_bytes: int, at_all_costs: bool = False) -> bool:
+        """Sink the water level until no more than this is filled. Return whether the short term was touched.
+
+        `at_all_costs`: the short term is not spared when all else is not enough.
+        """
+        demoted = Demoted()
+        was_ranked = self._ranked is not None
+        outcome = self._sink(target_bytes, demoted)
+        if outcome == "used up" and was_ranked:  # events may have come since
+            self.rank_again()
+            outcome = self._sink(target_bytes, demoted)
+        touched = outcome == "used up" and at_all_costs
+        if touched:
+            self._rank(None)
+            self._sink(target_bytes, demoted)
+            self.rank_again()
+        if demoted.texts:
+            self._merge_index()
+        return touched
+
+    def tidy(self) -> bool:
+        """Drop what the text index only marks as removed, and give free space back. False: a reader held the log."""
+        while self._merge_index():
+            pass
+        return self._store.reclaim()
+
+    def in_steps(self, step: Callable[[sqlite3.Connection, int], bool], at_most: int = 1 << 30) -> None:
+        """Repeat a step that takes about so many rows, each in a transaction of its own, until it returns False."""
+        for _ in range(at_most):
+            with self._store.transaction() as db:
+                going_on = step(db, max(self.budget.part_bytes // _ROW_BYTES, 1))
+            self.fold_log()
+            if not going_on:
+                break
+
+    def fold_log(self) -> bool:
+        """Keep the log within its share. False when it is larger and a reader holds it."""
+        return self.budget.log_size <= self.budget.log_bytes // 2 or self._store.checkpoint()
+
+    def _would_pass(self, needed_bytes: int) -> bool:
+        return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes
+
+    def _rank(self, short_term_ns: int | None) -> list[Victim]:
+        limit = self.budget.max_bytes // _FAMILIARITY_SHARE
+        self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
+        ranked = self._ranking.victims(short_term_ns)
+        heapify(ranked)
+        self._ranked = ranked
+        rows = self._store.writer.execute("SELECT surprise, repeats, strength FROM event WHERE NOT open").fetchall()
+        values = sorted(worth(*row) for row in rows)
+        self._picture_worth = values[len(values) * 9 // 10] if values else 0.0
+        return ranked
+
+    def _sink(self, target_bytes: int, demoted: Demoted) -> Literal["met", "used up", "held"]:
+        """Demote what is ranked until the target is met, all is used up, or a reader is found to hold the log."""
+        ranked = self._rank(self._short_term_ns) if self._ranked is None else self._ranked
+        while (excess_bytes := self.budget.filled() - target_bytes) > 0:
+            if not ranked:
+                return "used up"
+            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted)
+            if not self.fold_log():
+                return "held"
+        return "met"
+
+    def _demote_some(self, ranked: list[Victim], wanted_bytes: int, total: Demoted) -> None:
+        """One transaction, that takes about as many bytes of rows as are wanted."""
+        demoted = Demoted()
+        with self._store.transaction(synced=True) as db:
+            while ranked and demoted.rows * _ROW_BYTES < wanted_bytes:
+                left = demote(db, heappop(ranked)[-1], demoted, self._picture_worth)
+                again = None if left is None else self._ranking.again(left)
+                if again is not None:
+                    heappush(ranked, again)
+            low, high = _KEPT_REVISIONS
+            kept = min(max(self.budget.max_bytes >> 14, low), high)
+            db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
+        self._store.pictures.remove(sorted(demoted.pictures))
+        total.rows, total.texts = total.rows + demoted.rows, total.texts + demoted.texts
+
+    def _merge_index(self) -> bool:
+        """Let the text index drop a few pages of what was removed from it. False when there is no more (for now)."""
+        with self._store.transaction() as db:
+            before = db.total_changes
+            db.execute(f"INSERT INTO observation_text (observation_text, rank) VALUES ('merge', {_MERGE_PAGES})")
+            done = db.total_changes - before < 2  # FTS5's sign that there was nothing to merge
+        return self.fold_log() and not done
+
+    def _give_back(self, spare_bytes: int) -> None:
+        """Free pages beyond these return to the disk, a few in each write."""
+        if self.budget.free() > spare_bytes + _VACUUM_PAGES * 4096:
+            self._store.writer.executescript(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})")
+            self.fold_log()

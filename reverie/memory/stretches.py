@@ -1,0 +1,84 @@
+"""Events as rows: the stretch of a stream that belongs to one, and selecting and deleting what lies in it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reverie.memory import lexical
+from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.types import Modality
+
+VISION, OBJECTS, WRITING, SPEECH = (
+    MODALITY_CODES[modality] for modality in (Modality.VISION, Modality.OBJECTS, Modality.WRITING, Modality.SPEECH)
+)
+TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
+INSIDE = "stream = ? AND start_ns >= ? AND start_ns < ?"
+
+
+@dataclass(slots=True)
+class Demoted:
+    """What demotions took: rows touched, texts gone, and the names of pictures that no row holds any more."""
+
+    rows: int = 0
+    texts: int = 0
+    pictures: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """An event as rows: from the end of what came before it, so that stragglers in a gap belong to it."""
+
+    event: int
+    stream: int
+    low_ns: int
+    start_ns: int
+    end_ns: int
+    level: int
+    episode: int | None
+
+    @property
+    def bounds(self) -> tuple[int, int, int]:
+        return self.stream, self.low_ns, self.end_ns
+
+
+def stretch_of(db: sqlite3.Connection, event: int) -> Stretch | None:
+    """The stretch of an event, None when it is no more."""
+    row = db.execute("SELECT stream, start_ns, end_ns, level, episode FROM event WHERE id = ?", (event,)).fetchone()
+    if row is None:
+        return None
+    stream, start_ns, end_ns, level, episode = row
+    before = [
+        db.execute(
+            f"SELECT end_ns FROM {table} WHERE stream = ? AND start_ns < ? ORDER BY start_ns DESC LIMIT 1",
+            (stream, start_ns),
+        ).fetchone()
+        for table in ("event", "faded")
+    ]
+    (first_ns,) = db.execute("SELECT watched_start_ns FROM stream WHERE id = ?", (stream,)).fetchone()
+    low_ns = max((row[0] for row in before if row), default=first_ns if first_ns is not None else start_ns)
+    return Stretch(event, stream, min(low_ns, start_ns), start_ns, end_ns, level, episode)
+
+
+def select(db: sqlite3.Connection, columns: str, stretch: Stretch, codes: tuple[int, ...], also: str = "") -> Any:
+    """Rows of some senses that start in a stretch, in order of time."""
+    marks = ",".join("?" * len(codes))
+    return db.execute(
+        f"SELECT {columns} FROM observation WHERE {INSIDE} AND modality IN ({marks}) {also} ORDER BY start_ns, id",
+        (*stretch.bounds, *codes),
+    ).fetchall()
+
+
+def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) -> None:
+    """Delete observations with their vectors and index entries."""
+    for row in ids:
+        text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
+        if text and modality in TEXT_CODES:
+            lexical.remove(db, "observation_text", row, text)
+            demoted.texts += 1
+        db.execute("DELETE FROM vector WHERE observation = ?", (row,))
+        db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
+        db.execute("DELETE FROM observation WHERE id = ?", (row,))
+    demoted.rows += len(ids)

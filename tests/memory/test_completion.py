@@ -1,0 +1,66 @@
+"""A fragment finds what went with it in another sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from reverie.errors import UsageError
+from reverie.memory import Memory
+from reverie.types import EndOfStream, Modality, ns
+from tests.memory.worlds import BagOfWords, said, seen, span
+
+PAIRS = (("tabby cat", "the kitten wants milk"), ("sports car", "listen to that engine"), ("pizza", "dinner is ready"))
+
+
+@pytest.fixture
+def memory(tmp_path):
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords(), mode="w") as memory:
+        for stream in ("tv", "radio"):
+            for at, (scene, words) in enumerate(PAIRS):
+                shown = [
+                    seen(scene, 30 * at + k, stream_id=stream, cut=k == 0, picture=at * 100 + k) for k in range(20)
+                ]
+                memory.write([*shown[:5], said(words, 30 * at + 4.5, 30 * at + 6, stream), *shown[5:]])
+            memory.write([EndOfStream(stream_id=stream, pts_ns=ns(90))])
+        yield memory
+
+
+def test_what_was_said_finds_what_was_seen(memory):
+    first, *_ = memory.complete("that engine", stream_ids=("tv",))
+    assert (first.modality, first.labels[0].name, first.stream_id) == (Modality.VISION, "sports car", "tv")
+    assert span(30, 50).overlaps(first.span)
+    assert first.thumbnail is not None
+    assert first.event_id is not None
+    assert [hit.dense for hit in memory.complete("that engine")] == sorted(
+        (hit.dense for hit in memory.complete("that engine")), reverse=True
+    )
+
+
+def test_what_was_seen_finds_what_was_said(memory):
+    vector = BagOfWords().encode(["pizza"])[0]
+    hits = memory.complete(vector, "bag-of-words", find=Modality.SPEECH, k=2)
+    assert [hit.text for hit in hits] == ["dinner is ready"] * 2
+    assert {hit.stream_id for hit in hits} == {"tv", "radio"}
+    assert len({hit.event_id for hit in hits}) == 2
+
+
+def test_a_span_is_completed_by_other_events(memory):
+    first, *_ = memory.complete(span(4, 7), stream_ids=("tv", "radio"), find=Modality.VISION)
+    assert first.labels[0].name != "tabby cat"  # both events that were showing then are the cue itself
+    memory.write([seen("umbrella", 100, cut=True), said("the kitten wants milk", 101, 103)])
+    memory.write([EndOfStream(stream_id="tv", pts_ns=ns(110))])
+    first, *_ = memory.complete(span(4, 7), find=Modality.VISION)
+    assert first.labels[0].name == "umbrella"
+
+
+def test_a_cue_of_a_space_that_is_not_here_finds_nothing(memory):
+    assert memory.complete(BagOfWords().encode(["pizza"])[0], "another-space") == []
+    assert memory.complete("dinner", span=span(200, 300)) == []
+    assert memory.complete("dinner", k=0) == []
+
+
+def test_what_cannot_be_completed_is_told(memory):
+    with pytest.raises(UsageError, match="things have no vectors"):
+        memory.complete("dinner", find=Modality.OBJECTS)
+    with pytest.raises(UsageError, match="take another span"):
+        memory.complete(span(500, 600))

@@ -1,0 +1,85 @@
+"""What goes first: the least retained, or as the other policies say; pins and the short term are spared."""
+
+from __future__ import annotations
+
+import pytest
+
+from reverie.memory import Memory, MemoryConfig
+from reverie.memory.retention import Ranking, score, worth
+from reverie.types import EndOfStream, Query, StreamStart, ns
+from tests.memory.worlds import BagOfWords, said, seen, span
+
+HOUR_NS = ns(3600)
+
+
+def test_retention_falls_with_age_and_rises_with_surprise_recalls_and_cheapness():
+    assert score(1.0, 0.2, 0, 30) < score(0.0, 0.2, 0, 30) < score(0.0, 0.9, 0, 30)
+    assert score(1.0, 0.2, 0, 30) < score(1.0, 0.2, 1, 30) < score(1.0, 0.2, 3, 600) < score(1.0, 0.2, 3, 3600)
+    assert score(7.0, 0.0, 1, 30) < score(0.0, 0.0, 0, 30)  # a cheap form of a week ago goes first
+    assert score(5000.0, 0.0, 0, 30) < score(4999.0, 0.0, 0, 30)  # years do not underflow
+    assert score(5.0, 0.0, 0, 30, strength=2) == score(2.5, 0.0, 0, 30)  # e^(-t/5S): recalled once, half as fast
+    assert worth(0.1, 0, 1) < worth(0.1, 1, 1) < worth(0.1, 1, 3)
+
+
+def days(path, forgetting="retention"):
+    """A memory of four days of one hour, each a stream from a place; "Kyoto" was visited twice."""
+    config = MemoryConfig(forgetting=forgetting, short_term_s=0)
+    memory = Memory.open(path, text_encoder=BagOfWords(), mode="w", config=config)
+    for day, (place, word) in enumerate([("Kyoto", "river"), ("Kyoto", "lantern"), ("Oslo", "copper"), ("", "garden")]):
+        name = f"day {day}"
+        memory.write(
+            [
+                StreamStart(
+                    stream_id=name, uri="x", live=False, has_video=True, has_audio=True, place=place,
+                    wall_anchor_ns=24 * HOUR_NS * day,
+                ),
+                seen("cat", 0, stream_id=name), said(word, 1, 3, stream_id=name),
+                EndOfStream(stream_id=name, pts_ns=ns(10)),
+            ]
+        )  # fmt: skip
+    return memory
+
+
+def order(memory, forgetting):
+    """Days in the order in which they would become coarser."""
+    victims = sorted(Ranking(memory._store.writer, forgetting).victims(0))
+    names = {event.event_id: int(event.stream_id[-1]) for event in memory.timeline()}
+    return [names[event] for _, _, event in victims]
+
+
+@pytest.mark.parametrize(
+    ("forgetting", "expected"),
+    [
+        ("retention", [0, 1, 2, 3]),
+        ("fifo", [0, 1, 2, 3]),
+        ("lifo", [3, 2, 1, 0]),
+        ("least_visited", [3, 2, 0, 1]),  # no recall; one stream from Oslo; two from Kyoto
+        ("most_visited", [0, 1, 2, 3]),
+    ],
+)
+def test_each_policy_names_its_victims(tmp_path, forgetting, expected):
+    with days(tmp_path) as memory:
+        assert order(memory, forgetting) == expected
+
+
+def test_what_is_recalled_or_pinned_goes_later_or_not_at_all(tmp_path):
+    with days(tmp_path) as memory:
+        assert [hit.stream_id for hit in memory.search(Query(text="river", k=1))] == ["day 0"]
+        assert order(memory, "retention") == [0, 1, 2, 3]
+        assert memory.consolidate().recalls == 1
+        assert order(memory, "retention") == [1, 2, 0, 3]  # its age restarted
+        assert order(memory, "least_visited") == [3, 2, 0, 1]  # Kyoto: 2 streams and a recall
+        for _ in range(4):
+            memory.search(Query(text="garden", k=1))
+        memory.consolidate()
+        assert order(memory, "most_visited")[0] == 3
+        memory.pin(span(2, 3), stream_ids=["day 3"])
+        assert 3 not in order(memory, "most_visited")
+
+
+def test_the_short_term_of_a_stream_that_goes_on_is_spared(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([seen(name, at, cut=True) for at, name in enumerate(["cat", "car", "dog"] * 20)])
+        ranking = Ranking(memory._store.writer, "retention")
+        assert ranking.victims(ns(600)) == []
+        assert 0 < len(ranking.victims(ns(10))) < len(ranking.victims(None))
