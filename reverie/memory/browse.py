@@ -203,7 +203,8 @@ class Browse:
         """(start, end, (modality, ids)) of each passage that passes; adjacent writing of equal text is one."""
         keep = table.kept(ends_ns, streams, modalities, (span.start_ns, span.end_ns) if span else None)
         if arousal is not None:
-            keep &= (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
+            toned = (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
+            keep = toned if keep is None else keep & toned
         writing = MODALITY_CODES[Modality.WRITING]
         held: tuple[int, int, list[int], int] | None = None  # start, end, ids, row of a block of writing
         for row in (table.order if keep is None else table.order[keep[table.order]]).tolist():

@@ -68,8 +68,8 @@ def score_texts(
         coverage[there] += share
         lend(bm25, there, worth[here], runs, config.context_decay, config.context_reach)
     around = smooth(dense, runs, config.context_dense_decay, config.context_reach)
-    share = np.float32(config.context_dense_share)
-    score = _fused((1 - share) * dense + share * around, bm25, config)
+    lent = np.float32(config.context_dense_share)
+    score = _fused((1 - lent) * dense + lent * around, bm25, config)
     if arousal is not None:
         score = _toned(score, table.arousals.rows[rows], arousal, config)
     if keep is not None:
@@ -94,8 +94,9 @@ def _fused(cosine: Scores, bm25: Scores, config: SearchConfig) -> Scores:
 def _toned(score: Scores, arousals: Scores, asked: tuple[float, float], config: SearchConfig) -> Scores:
     """With nearness to the asked range of arousal: 1 inside, less by the distance outside, 0 where there is none."""
     outside = np.maximum(asked[0] - arousals, arousals - asked[1])
-    near = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
-    return (score + config.arousal_weight * near) / (1 + config.arousal_weight)
+    near: Scores = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
+    toned: Scores = (score + config.arousal_weight * near) / (1 + config.arousal_weight)
+    return toned
 
 
 def _worthy(

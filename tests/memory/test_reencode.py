@@ -199,3 +199,18 @@ def test_two_real_encoders_understand_each_other_a_little():
         first = (carried @ rows.T).argsort(axis=1)[:, ::-1][:, :10]
         found = np.mean([number in best for number, best in enumerate(first.tolist())])
         assert found > 4 * 10 / len(texts)
+
+
+def test_what_faded_to_sign_codes_stays_so(tmp_path):
+    from reverie.memory.sign_codes import recode
+
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said(f"number {i} of many", 5 * i, 5 * i + 2) for i in range(150)])
+        with memory._store.transaction() as db:
+            assert recode(db, "vector", list(range(1, 81))) == 80
+    with Memory.open(tmp_path, text_encoder=Turned(), mode="w") as memory:
+        assert memory.reencode().texts == 150
+        (signed,) = memory._store.writer.execute("SELECT count(*) FROM vector WHERE centre IS NOT NULL").fetchone()
+        assert 0 < signed <= 80  # the first ones come before there are enough for a centre
+        assert memory.verify().sound
+        assert memory.search(Query(text="number 99", k=1))[0].text == "number 99 of many"
