@@ -203,11 +203,10 @@ class Browse:
         """(start, end, (modality, ids)) of each passage that passes; adjacent writing of equal text is one."""
         keep = table.kept(ends_ns, streams, modalities, (span.start_ns, span.end_ns) if span else None)
         if arousal is not None:
-            toned = (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
-            keep = toned if keep is None else keep & toned
+            keep &= (table.arousals.rows >= arousal[0]) & (table.arousals.rows <= arousal[1])
         writing = MODALITY_CODES[Modality.WRITING]
         held: tuple[int, int, list[int], int] | None = None  # start, end, ids, row of a block of writing
-        for row in (table.order if keep is None else table.order[keep[table.order]]).tolist():
+        for row in table.order[keep[table.order]].tolist():
             start, end, code = int(table.starts_ns.rows[row]), int(ends_ns[row]), int(table.modalities.rows[row])
             if held is not None:
                 same = (

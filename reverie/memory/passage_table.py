@@ -194,10 +194,8 @@ class PassageTable:
         streams: tuple[int, ...] | None,
         modalities: tuple[Modality, ...],
         span: tuple[int, int] | None,
-    ) -> Bool[ndarray, "n"] | None:
-        """Which rows pass the filters, None where nothing is filtered. A row without duration counts as an instant."""
-        if streams is None and not modalities and span is None:
-            return None
+    ) -> Bool[ndarray, "n"]:
+        """Which rows pass the filters. A row without duration counts as an instant."""
         keep = np.ones(len(self), dtype=bool)
         if streams is not None:
             keep &= np.isin(self.streams.rows, streams)

@@ -147,11 +147,10 @@ class Search:
             return
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         if query.arousal is not None:
-            voiced = ~np.isnan(table.arousals.rows)
-            keep = voiced if keep is None else keep & voiced
+            keep &= ~np.isnan(table.arousals.rows)
         wanted = query.k
         while True:
-            scored = score_texts(table, vectors, matches, keep, wanted, config, query.arousal)
+            scored = score_texts(table, vectors, matches, None if keep.all() else keep, wanted, config, query.arousal)
             found = self._blocks(table, scored, query.k)
             if len(found) == query.k or not scored.more:
                 yield from found
@@ -215,7 +214,7 @@ class Search:
             config.picture_dense_weight * ramp(dense, config.picture_cosine_range) + config.picture_label_weight * named
         )
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
-        score = (score if keep is None else np.where(keep, score, 0.0)).astype(np.float32)
+        score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
         num_found = 0
         for row in _best(score, np.arange(len(table))):

@@ -35,7 +35,7 @@ class SearchConfig(BaseModel):
         50_000, ge=0, description="Up to so many texts, each is compared with the question; beyond, a shortlist is."
     )
     shortlist_rows: int = Field(
-        2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; a quarter of both is kept."
+        2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; an eighth is kept."
     )
     max_postings: int = Field(
         20_000, ge=0, description="Then, texts to read for the rarer words; the other words add to those only."

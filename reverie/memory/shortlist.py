@@ -127,7 +127,7 @@ def _worthy(
     score = _fused(table.dense(queries, config.sentence_share, both), bm25, config)
     if arousal is not None:
         score = _toned(score, table.arousals.rows[both], arousal, config)
-    return _top(both, score, max(config.shortlist_rows // 4, _PER_HIT * k))[0]
+    return _top(both, score, max(config.shortlist_rows // 8, _PER_HIT * k))[0]
 
 
 def _top(rows: Int64[ndarray, "n"], scores: Scores, most: int) -> tuple[Int64[ndarray, "m"], Scores]:
