@@ -47,6 +47,7 @@ def _dialogue(folder: Path, number: int) -> Dialogue:
         Question(
             text=question["question"],
             kind=ability,
+            answerable=ability != "abstention",
             evidence=tuple(sorted({place[i] for i in _ids(question.get("source_chat_ids", [])) if i in place})),
         )
         for ability, group in asked.items()
@@ -78,6 +79,7 @@ def main() -> None:
         ks=KS,
         measure=recall_share,
         key="recall",
+        work=args.work,
         only_json=args.json,
     )
 

@@ -19,8 +19,7 @@ import Stemmer
 
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.search_config import SearchConfig
-from reverie.perception.minilm import MiniLM
-from reverie.types import EndOfStream, Item, Modality, Observation, Query, StreamStart, TimeSpan, ns
+from reverie.types import EndOfStream, Hit, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns
 
 SPEAKING_S, TURN_S = 4.0, 10.0  # a turn lasts 4 s and the next one begins 10 s after it began
 STREAM = "dialogue"
@@ -38,11 +37,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked, and the numbers of the turns that hold the evidence (none: it cannot be answered)."""
+    """What is asked, and the numbers of the turns that hold the evidence (none: it is not scored for recall).
+
+    `answerable`: whether the dialogue holds an answer.
+    """
 
     text: str
     kind: str
     evidence: tuple[int, ...]
+    answerable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def spaced(start: datetime, texts: Iterable[tuple[str, str]]) -> list[Turn]:
 class Recaller:
     """A memory that has heard a dialogue, and BM25 over the same texts."""
 
-    def __init__(self, dialogue: Dialogue, encoder: MiniLM, folder: Path) -> None:
+    def __init__(self, dialogue: Dialogue, encoder: TextEncoder, folder: Path) -> None:
         self._folder, self._encoder, self._turns = folder, encoder, dialogue.turns
         first = min(turn.at for turn in dialogue.turns)
         starts_ns = [ns((turn.at - first).total_seconds()) for turn in dialogue.turns]
@@ -93,19 +96,23 @@ class Recaller:
         self._bm25 = bm25s.BM25()
         self._bm25.index(self._tokens([turn.text for turn in dialogue.turns]), show_progress=False)
 
-    def ranked(self, questions: Sequence[Question], k: int, config: SearchConfig | None = None) -> list[list[int]]:
-        """For each question the numbers of the turns of the k hits, best first."""
-        options = MemoryConfig(search=config or SearchConfig())
+    def search(self, questions: Sequence[Question], k: int, config: SearchConfig | None = None) -> list[list[Hit]]:
+        """For each question the k hits, best first."""
+        options = MemoryConfig(search=config or SearchConfig(), remember_recalls=False)
         with Memory.open(self._folder, text_encoder=self._encoder, config=options) as memory:
             found = [memory.search(Query(text=question.text, k=k)) for question in questions]
-        by_score = [sorted(hits, key=lambda hit: -hit.score) for hits in found]
-        return [[self._number[hit.span.start_ns] for hit in hits] for hits in by_score]
+        return [sorted(hits, key=lambda hit: -hit.score) for hits in found]
 
-    def ranked_by_bm25(self, questions: Sequence[Question], k: int) -> list[list[int]]:
-        """The same from BM25."""
+    def ranked(self, questions: Sequence[Question], k: int, config: SearchConfig | None = None) -> list[list[int]]:
+        """For each question the numbers of the turns of the k hits, best first."""
+        found = self.search(questions, k, config)
+        return [[self._number[hit.span.start_ns] for hit in hits] for hits in found]
+
+    def search_bm25(self, questions: Sequence[Question], k: int) -> tuple[list[list[int]], list[float]]:
+        """For each question the numbers of BM25's k turns, best first, and the score of the best."""
         tokens = self._tokens([question.text for question in questions])
-        numbers, _ = self._bm25.retrieve(tokens, k=min(k, len(self._turns)), show_progress=False)
-        return [row.tolist() for row in numbers]
+        numbers, scores = self._bm25.retrieve(tokens, k=min(k, len(self._turns)), show_progress=False)
+        return [row.tolist() for row in numbers], scores[:, 0].tolist()
 
     def _tokens(self, texts: list[str]) -> bm25s.tokenization.Tokenized:
         return bm25s.tokenize(texts, stopwords="en", stemmer=self._stem, show_progress=False)

@@ -6,7 +6,7 @@ EVIDENCE holds questions of LongMemEval (Wu et al. 2025, MIT) with every evidenc
 whole sessions of its haystacks. Documents are the evidence turns of a session, and the user's turns of the
 fillers cut to windows as long as these (drawn from their lengths with a fixed seed), all in one memory by date: an
 evidence pool, not LongMemEval_S. recall_all@k is the share of questions all of whose sessions are among the k
-returned; questions that cannot be answered are left out. Ranking by length should find nothing.
+returned; questions that cannot be answered are left out there. Ranking by length should find nothing.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from benchmarks.recall_report import report_recall
 from benchmarks.report import arguments
 
 KS = (5, 10)
-SEED, FOLDS = 0, 5
+SEED = 0
 SHORTEST = 40  # characters
 APART = timedelta(minutes=10)  # documents are sessions: none lends its words to the next
 
 
 def load(evidence: Path, fillers: Path) -> list[Dialogue]:
-    """The pool once for each fold of questions, so that weights can be chosen on the other folds."""
+    """The pool, as one dialogue."""
     asked = json.loads(evidence.read_text())
     found: dict[str, str] = {}  # text -> date; a session that two questions need is one document
     for question in asked:
@@ -48,15 +48,14 @@ def load(evidence: Path, fillers: Path) -> list[Dialogue]:
         Question(
             text=question["question"],
             kind=question["question_type"],
-            evidence=tuple(sorted({place[_text(s["evidence_turns"])] for s in question["evidence_sessions"]})),
+            evidence=()
+            if question["is_abstention"]
+            else tuple(sorted({place[_text(s["evidence_turns"])] for s in question["evidence_sessions"]})),
+            answerable=not question["is_abstention"],
         )
         for question in asked
-        if not question["is_abstention"]
     ]
-    return [
-        Dialogue(name=f"evidence pool, fold {fold + 1}", turns=tuple(turns), questions=tuple(questions[fold::FOLDS]))
-        for fold in range(FOLDS)
-    ]
+    return [Dialogue(name="evidence pool", turns=tuple(turns), questions=tuple(questions))]
 
 
 def _text(turns: list[dict[str, Any]]) -> str:
@@ -94,6 +93,7 @@ def main() -> None:
         ks=KS,
         measure=recall_all,
         key="recall_all",
+        work=args.work,
         only_json=args.json,
         length_only=True,
     )

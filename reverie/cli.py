@@ -59,6 +59,27 @@ MemoryOption = Annotated[Path, typer.Option("--memory", help="The memory's direc
 ProfileOption = Annotated[str, typer.Option("--profile", help="A profile's name, or the path of a YAML file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 RunnerOption = Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")]
+
+
+def _use_key_file(path: Path | None) -> None:
+    """A key comes from a file or the environment, never from the command line, where others could read it."""
+    if path is not None:
+        from reverie.memory.encryption import use_key_file
+
+        use_key_file(path)
+
+
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key-file",
+        callback=_use_key_file,
+        expose_value=False,
+        help="The file with the key of an encrypted memory; without it REVERIE_MEMORY_KEY is used.",
+    ),
+]
+FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
+ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
 StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
 
 
@@ -66,6 +87,7 @@ StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only t
 def watch(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, folders of pictures, or URLs.")],
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     profile: ProfileOption = "embedded",
     runner: RunnerOption = RunnerName.RAY,
     as_json: JsonOption = False,
@@ -84,6 +106,7 @@ def watch(
 def ask(
     question: Annotated[str, typer.Argument(help="A question in plain English.")],
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     profile: ProfileOption = "embedded",
     stream: StreamOption = None,
     as_json: JsonOption = False,
@@ -98,14 +121,28 @@ def ask(
 
 
 @app.command()
-def timeline(memory: MemoryOption, stream: StreamOption = None, as_json: JsonOption = False) -> None:
-    """List the events of a memory in time order."""
+def timeline(
+    memory: MemoryOption,
+    key_file: KeyFileOption = None,
+    from_s: FromOption = None,
+    to_s: ToOption = None,
+    stream: StreamOption = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw a picture of days into this file instead.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the events of a memory in time order, or draw them."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import event_as_dict, event_as_text
 
+    span, streams = _span(from_s, to_s), tuple(stream or ())
     with Session(memory, runner="local") as session:
-        session.memory.require_streams(stream or ())
-        events = session.memory.timeline(stream_ids=tuple(stream or ()))
+        session.memory.require_streams(streams)
+        if png is not None:
+            from reverie.pipeline.day_picture import day_picture
+
+            drawn = day_picture(session.memory, png, span, streams)
+            return _print({"picture": str(drawn)} if as_json else str(drawn), as_json)
+        events = session.memory.timeline(span, streams)
     if as_json:
         _print({"events": [event_as_dict(event) for event in events]}, as_json)
     else:
@@ -115,6 +152,7 @@ def timeline(memory: MemoryOption, stream: StreamOption = None, as_json: JsonOpt
 @app.command()
 def export(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     format: Annotated[Format, typer.Option("--format", help="srt and vtt hold what was said.")] = Format.JSON,
     out: Annotated[Path | None, typer.Option("--out", help="The file to write; stdout without it.")] = None,
     stream: StreamOption = None,
@@ -125,7 +163,7 @@ def export(
     if format is Format.PARQUET and out is None:
         raise UsageError("parquet is binary: name a file with --out")
     with Session(memory, runner="local") as session:
-        content = session.memory.export(format.value, stream_ids=tuple(stream or ()))
+        content = session.memory.export(format.value, stream_ids=tuple(stream or ()), path=out)
     if out is None:
         _write(content.decode())
     else:
@@ -135,22 +173,31 @@ def export(
 @app.command()
 def forget(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     from_s: Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")] = None,
     to_s: Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")] = None,
     stream: StreamOption = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="What holds all of these words, or a name that does.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Forget everything in this memory.")] = False,
+    copies_too: Annotated[bool, typer.Option("--copies", help="With --all: also the list of copies.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete for good: a span, a stream, or all."""
+    """Delete for good: a span, a stream, what holds some words, or all."""
     from reverie.pipeline.session import forget as forget_in
+    from reverie.pipeline.show import forgotten_as_dict, forgotten_as_text
 
-    receipt = forget_in(memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), everything=everything)
-    text = ", ".join(f"{value} {name}" for name, value in receipt.items())
-    _print(receipt if as_json else f"forgotten: {text}", as_json)
+    receipt = forget_in(
+        memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), text=text, everything=everything,
+        copies_too=copies_too, dry_run=dry_run,
+    )  # fmt: skip
+    _print(forgotten_as_dict(receipt) if as_json else forgotten_as_text(receipt), as_json)
 
 
 @memory_app.command("stats")
-def memory_stats(memory: MemoryOption, as_json: JsonOption = False) -> None:
+def memory_stats(memory: MemoryOption, key_file: KeyFileOption = None, as_json: JsonOption = False) -> None:
     """Say how much is remembered, and the bytes it takes."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import stats_as_dict, stats_as_text
@@ -164,6 +211,7 @@ def memory_stats(memory: MemoryOption, as_json: JsonOption = False) -> None:
 def memory_backup(
     target: Annotated[Path, typer.Argument(help="A directory that is not there yet, or is empty.")],
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a memory, also while it is written to. The copy is a memory itself."""
@@ -174,23 +222,38 @@ def memory_backup(
 def memory_restore(
     backup: Annotated[Path, typer.Argument(help="The directory of a backup.")],
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Bring a backup back into a directory that is not there yet, or is empty."""
     _copy_memory(backup, memory, as_json)
 
 
+@memory_app.command("encrypt")
+def memory_encrypt(
+    target: Annotated[Path, typer.Argument(help="A directory that is not there yet, or is empty.")],
+    memory: MemoryOption,
+    key_file: KeyFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make an encrypted copy of a plain memory. The plain one stays: delete it when the copy is what you want."""
+    _copy_memory(memory, target, as_json, encrypt=True)
+
+
 @memory_app.command("verify")
 def memory_verify(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without a loss.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find and name damage; exit code 1 if there is any (left)."""
+    from reverie.memory.encryption import key_from_environment
     from reverie.memory.verify import verify, verify_and_repair
     from reverie.pipeline.show import verdict_as_dict, verdict_as_text
 
-    report = verify_and_repair(memory) if repair else verify(memory)
+    key = key_from_environment()
+    report = verify_and_repair(memory, key) if repair else verify(memory, key=key)
     _print(verdict_as_dict(report) if as_json else verdict_as_text(report), as_json)
     if not report.sound:
         raise typer.Exit(1)
@@ -206,13 +269,10 @@ def memory_reencode(memory: MemoryOption, profile: ProfileOption = "embedded", a
     _print(receipt if as_json else f"embedded anew: {text}; {receipt['left']} vectors are as they were", as_json)
 
 
-FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
-ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
-
-
 @memory_app.command("consolidate")
 def memory_consolidate(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     max_s: Annotated[float | None, typer.Option("--max-s", help="Stop after so many seconds.")] = None,
     profile: ProfileOption = "embedded",
     as_json: JsonOption = False,
@@ -227,6 +287,7 @@ def memory_consolidate(
 @memory_app.command("pin")
 def memory_pin(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     from_s: FromOption = None,
     to_s: ToOption = None,
     stream: StreamOption = None,
@@ -243,6 +304,7 @@ def memory_pin(
 @memory_app.command("unpin")
 def memory_unpin(
     memory: MemoryOption,
+    key_file: KeyFileOption = None,
     from_s: FromOption = None,
     to_s: ToOption = None,
     stream: StreamOption = None,
@@ -256,7 +318,7 @@ def memory_unpin(
 
 
 @memory_app.command("pins")
-def memory_pins(memory: MemoryOption, as_json: JsonOption = False) -> None:
+def memory_pins(memory: MemoryOption, key_file: KeyFileOption = None, as_json: JsonOption = False) -> None:
     """List what is pinned."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.upkeep import pins_as_dict, pins_as_text
@@ -289,6 +351,7 @@ def config_show(profile: ProfileOption = "embedded", as_json: JsonOption = False
 @app.command()
 def demo(
     memory: MemoryOption = Path("live.memory"),
+    key_file: KeyFileOption = None,
     profile: ProfileOption = "embedded",
     runner: RunnerOption = RunnerName.RAY,
     port: Annotated[int, typer.Option("--port", help="On this machine only (127.0.0.1).")] = 7860,
@@ -310,12 +373,16 @@ def _span(from_s: float | None, to_s: float | None) -> TimeSpan | None:
     return TimeSpan(start_ns=ns(from_s or 0), end_ns=_FOREVER_NS if to_s is None else ns(to_s))
 
 
-def _copy_memory(source: Path, target: Path, as_json: bool) -> None:
+def _copy_memory(source: Path, target: Path, as_json: bool, encrypt: bool = False) -> None:
     """A backup is a memory, so making one and bringing one back are the same copy."""
     from reverie.memory.backup import copy_memory
+    from reverie.memory.encryption import key_from_environment
     from reverie.pipeline.show import copy_as_dict, copy_as_text
 
-    receipt = copy_memory(source, target)
+    key = key_from_environment()
+    if encrypt and key is None:
+        raise UsageError("an encrypted copy needs a key: name a file that holds it with --key-file")
+    receipt = copy_memory(source, target, new_key=key) if encrypt else copy_memory(source, target, key=key)
     _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
 
 

@@ -10,6 +10,7 @@
     │   ├── MemoryLocked        another process writes it
     │   ├── MemoryDamaged       it cannot be read
     │   ├── MemoryTooNew        written by a newer reverie
+    │   ├── MemoryKeyError      encrypted and opened without its key, or the other way round
     │   └── MemoryFull          no space left on the disk
     └── NotPerceivable        a profile cannot perceive what was asked
 
@@ -81,6 +82,10 @@ class MemoryDamaged(MemoryStoreError):
 
 class MemoryTooNew(MemoryStoreError):
     """The memory was written by a newer reverie than this one."""
+
+
+class MemoryKeyError(MemoryStoreError):
+    """The key is missing, wrong, or given for a memory that is not encrypted."""
 
 
 class MemoryFull(MemoryStoreError):

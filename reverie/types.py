@@ -247,6 +247,7 @@ class StreamRecord:
     watched: TimeSpan
     ended: bool
     wall_anchor_ns: int | None
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,6 +304,7 @@ class Track:
 class Query:
     """What to search for. Empty filters mean everything; `k` bounds the hits, neighbours included.
 
+    `places`: only streams that were recorded there (`StreamStart.place`).
     `arousal` (low, high) asks for voices that excited: with a text those are preferred that are nearer to the range,
     without one only those inside it are given. Only what was said has it.
     """
@@ -311,6 +313,7 @@ class Query:
     k: int = 10
     modalities: tuple[Modality, ...] = ()
     stream_ids: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
     span: TimeSpan | None = None
     neighbours: int = 0
     arousal: tuple[float, float] | None = None

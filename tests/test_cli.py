@@ -20,22 +20,34 @@ from demos.sample.truth import Truth
 from reverie.cli import Format, RunnerName, app
 
 VERBS = {
-    "watch": ["SOURCE...", "--memory!", "--profile", "--runner", "--json"],
-    "ask": ["question", "--memory!", "--profile", "--stream", "--json"],
-    "timeline": ["--memory!", "--stream", "--json"],
-    "export": ["--memory!", "--format", "--out", "--stream"],
-    "forget": ["--memory!", "--from", "--to", "--stream", "--all", "--json"],
-    "memory stats": ["--memory!", "--json"],
-    "memory backup": ["target", "--memory!", "--json"],
-    "memory restore": ["backup", "--memory!", "--json"],
-    "memory verify": ["--memory!", "--repair", "--json"],
-    "memory consolidate": ["--memory!", "--max-s", "--profile", "--json"],
-    "memory pin": ["--memory!", "--from", "--to", "--stream", "--profile", "--json"],
-    "memory unpin": ["--memory!", "--from", "--to", "--stream", "--json"],
-    "memory pins": ["--memory!", "--json"],
+    "watch": ["SOURCE...", "--memory!", "--key-file", "--profile", "--runner", "--json"],
+    "ask": ["question", "--memory!", "--key-file", "--profile", "--stream", "--json"],
+    "timeline": ["--memory!", "--key-file", "--from", "--to", "--stream", "--png", "--json"],
+    "export": ["--memory!", "--key-file", "--format", "--out", "--stream"],
+    "forget": [
+        "--memory!",
+        "--key-file",
+        "--from",
+        "--to",
+        "--stream",
+        "--text",
+        "--all",
+        "--copies",
+        "--dry-run",
+        "--json",
+    ],
+    "memory stats": ["--memory!", "--key-file", "--json"],
+    "memory backup": ["target", "--memory!", "--key-file", "--json"],
+    "memory restore": ["backup", "--memory!", "--key-file", "--json"],
+    "memory encrypt": ["target", "--memory!", "--key-file", "--json"],
+    "memory verify": ["--memory!", "--key-file", "--repair", "--json"],
+    "memory consolidate": ["--memory!", "--key-file", "--max-s", "--profile", "--json"],
+    "memory pin": ["--memory!", "--key-file", "--from", "--to", "--stream", "--profile", "--json"],
+    "memory unpin": ["--memory!", "--key-file", "--from", "--to", "--stream", "--json"],
+    "memory pins": ["--memory!", "--key-file", "--json"],
     "doctor": ["--json"],
     "config show": ["--profile", "--json"],
-    "demo": ["--memory", "--profile", "--runner", "--port"],
+    "demo": ["--memory", "--key-file", "--profile", "--runner", "--port"],
 }
 CITATION = ["stream_id", "start_s", "end_s", "modality", "text", "thumbnail", "score"]
 
@@ -93,7 +105,7 @@ def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forget"], "--from and --to, --stream, or --all"),
+        (["forget"], "--from and --to, --stream, --text, or --all"),
         (["forget", "--all", "--from", "3"], "--all alone"),
         (["forget", "--from", "9", "--to", "3"], "has to be after --from"),
         (["export", "--format", "parquet"], "--out"),

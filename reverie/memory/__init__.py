@@ -5,7 +5,9 @@ from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.records import (
     ConsolidationReceipt,
+    CopyRecord,
     ForgetReceipt,
+    Forgettable,
     GapRecord,
     LabelCount,
     MemoryStats,
@@ -20,9 +22,11 @@ from reverie.memory.verify import Finding, VerifyReport
 __all__ = [
     "BackupReceipt",
     "ConsolidationReceipt",
+    "CopyRecord",
     "Familiarity",
     "Finding",
     "ForgetReceipt",
+    "Forgettable",
     "GapRecord",
     "LabelCount",
     "Memory",

@@ -3,35 +3,40 @@
 Small erasures are one transaction, whole or not at all. A large one deletes the observations that lie inside of the
 span part by part, then all else at once (events, visits, derived rows, what lies across an edge), and then merges the
 text index in steps until it holds no removed word. Killed in between, it has erased a part; asked again, it goes on.
+What holds some words is few rows: they go in one transaction, and only the index is merged in steps.
 """
 
 from __future__ import annotations
 
 from reverie.memory import lexical
-from reverie.memory.erase import Erased, bytes_to_change, erase, erase_some
+from reverie.memory.erase import Erased, Target, bytes_to_change, erase, erase_some, erasing, streams_of
+from reverie.memory.erase_text import erase_text
 from reverie.memory.room import Room
 from reverie.memory.store import Store
-from reverie.types import TimeSpan
 
 _MERGE_PAGES = 32
 
 
-def erase_within(
-    store: Store,
-    room: Room | None,
-    span: TimeSpan | None,
-    stream_ids: tuple[str, ...],
-    everything: bool,
-    gap_ns: int,
-) -> Erased:
-    """Delete for good: see `erase`. Files of key frames are left to the caller."""
+def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, dry_run: bool = False) -> Erased:
+    """Delete for good: see `erase` and `erase_text`. Files of key frames are left to the caller.
+
+    `dry_run`: in one transaction that is undone, whatever it takes of the log.
+    """
     begun = None
-    if room is not None and bytes_to_change(store.writer, span, stream_ids, everything) > room.budget.log_bytes // 2:
+    large = room is not None and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2
+    if large or dry_run:
         begun = Erased()
-        room.in_steps(lambda db, most: erase_some(db, span, stream_ids, everything, most, begun))
-    with store.transaction(synced=True) as db:
-        erased = erase(db, span, stream_ids, everything, gap_ns, begun)
-    if room is not None and begun is not None:
+    if room is not None and large and not dry_run and target.text is None:
+        room.in_steps(lambda db, most: erase_some(db, target, most, begun or Erased()))
+    with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun) as erased:
+        streams = streams_of(db, target)
+        if target.text is None:
+            erase(db, target.span, streams, gap_ns, erased)
+        else:
+            erase_text(db, target.text, target.span, streams, gap_ns, erased)
+    if dry_run:
+        store.checkpoint()
+    elif room is not None and large:
         room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
         room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
     return erased

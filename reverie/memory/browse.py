@@ -40,14 +40,14 @@ class Browse:
     def streams(self) -> list[StreamRecord]:
         rows = self._db.execute(
             "SELECT name, uri, live, coalesce(watched_start_ns, 0), "
-            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns FROM stream ORDER BY id"
+            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns, place FROM stream ORDER BY id"
         ).fetchall()
         return [
             StreamRecord(
                 stream_id=name, uri=uri, live=bool(live), watched=TimeSpan(start_ns=min(start, end), end_ns=end),
-                ended=bool(ended), wall_anchor_ns=anchor,
+                ended=bool(ended), wall_anchor_ns=anchor, place=place,
             )
-            for name, uri, live, start, end, ended, anchor in rows
+            for name, uri, live, start, end, ended, anchor, place in rows
         ]  # fmt: skip
 
     def gaps(self, stream_ids: tuple[str, ...] = ()) -> list[GapRecord]:
@@ -60,6 +60,14 @@ class Browse:
             for name, start, end, reason, dropped in rows
             if not stream_ids or name in stream_ids
         ]
+
+    def surprises(self, stream_id: str, span: TimeSpan | None) -> list[tuple[int, float]]:
+        low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
+        return self._db.execute(
+            "SELECT start_ns, surprise FROM observation WHERE stream = (SELECT id FROM stream WHERE name = ?) "
+            "AND modality = ? AND surprise IS NOT NULL AND start_ns >= ? AND start_ns < ? ORDER BY start_ns",
+            (stream_id, MODALITY_CODES[Modality.VISION], low, high),
+        ).fetchall()
 
     def labels(self) -> list[LabelCount]:
         """Every name: classes, colours and sounds counted in observations, objects in visits; commonest first."""

@@ -6,7 +6,8 @@ budget is set aside for it; what is stored has the rest:
 
     max_bytes = log_bytes (the log's share) + database, pictures and folders
 
-A batch that would need more log than half of that share is written in parts.
+A batch that would need more log than half of that share is written in parts, and so is one with many pictures:
+most of them will not become key frames, and room for all of them at once would be made in vain.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from reverie.types import Item, Observation
 
 HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
+_PICTURE_PARTS = 4  # of a part's rows: what its pictures may take
 
 
 class Budget:
     """Measures one open store. All numbers are bytes."""
 
-    def __init__(self, store: Store, max_bytes: int) -> None:
-        self._store, self.max_bytes = store, max_bytes
+    def __init__(self, store: Store, max_bytes: int, max_picture_bytes: int) -> None:
+        self._store, self.max_bytes, self._max_picture_bytes = store, max_bytes, max_picture_bytes
         self.part_bytes = min(max(max_bytes // 64, 16 << 10), 1 << 20)  # of rows in one transaction
         self.log_bytes = 80 * _BLOCK_BYTES + 4 * self.part_bytes
 
@@ -55,7 +57,7 @@ class Budget:
         """Pages of the database that hold nothing: what is written next goes there."""
         (pages,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
         (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
-        return int(pages * page_bytes)
+        return int(pages) * int(page_bytes)
 
     def _beside(self) -> int:
         root = self._store.root
@@ -69,8 +71,10 @@ class Budget:
         part: list[Item] = []
         row_bytes = picture_bytes = 0
         for item in items:
-            rows, picture = _needed(item)
-            if part and row_bytes + rows > self.part_bytes:
+            rows, picture = self._needed(item)
+            if part and (
+                row_bytes + rows > self.part_bytes or picture_bytes + picture > _PICTURE_PARTS * self.part_bytes
+            ):
                 yield part, row_bytes + picture_bytes
                 part, row_bytes, picture_bytes = [], 0, 0
             part.append(item)
@@ -78,16 +82,15 @@ class Budget:
         if part:
             yield part, row_bytes + picture_bytes
 
-
-def _needed(item: Item) -> tuple[int, int]:
-    """Bytes of the rows and of the picture of an item, at most: text counts for its index and vector, too."""
-    if not isinstance(item, Observation):
-        return ROW_BYTES, 0
-    num_bytes = ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
-    num_bytes += sum(len(word.text) + 40 for word in item.words)
-    num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
-    num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
-    if item.thumbnail is None:
-        return num_bytes, 0
-    blocks = -(-len(item.thumbnail) // _BLOCK_BYTES) + 1  # and its folder's
-    return num_bytes, blocks * _BLOCK_BYTES
+    def _needed(self, item: Item) -> tuple[int, int]:
+        """Bytes of the rows and of the picture of an item, at most: text counts for its index and vector, too."""
+        if not isinstance(item, Observation):
+            return ROW_BYTES, 0
+        num_bytes = ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
+        num_bytes += sum(len(word.text) + 40 for word in item.words)
+        num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
+        num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
+        if item.thumbnail is None or len(item.thumbnail) > self._max_picture_bytes:
+            return num_bytes, 0
+        blocks = -(-len(item.thumbnail) // _BLOCK_BYTES) + 1  # and its folder's
+        return num_bytes, blocks * _BLOCK_BYTES

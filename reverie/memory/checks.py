@@ -182,6 +182,14 @@ def _box_problems(packed: bytes | None, known: set[int]) -> Iterator[str]:
         yield "has a box whose score is not finite"
 
 
+def returned_observations(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Observations that were forgotten one by one, and are there."""
+    for row, modality, seq in db.execute(
+        "SELECT o.id, o.modality, o.seq FROM observation o JOIN forgotten USING (stream, modality, seq)"
+    ):
+        yield f"observation {row}", f"was forgotten (number {seq} of sense {modality}), and is there"
+
+
 def _are_words(packed: str) -> bool:
     try:
         words = json.loads(packed)
@@ -208,6 +216,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
     Check(name="familiarity", find=wrong_familiarity),
+    Check(name="forgotten", find=returned_observations),
     Check(name="levels", find=wrong_levels),
     Check(name="stretches", find=wrong_stretches),
     Check(name="episodes", find=wrong_episodes),

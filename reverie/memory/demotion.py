@@ -5,7 +5,7 @@
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
     2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
-                        4 moments and 400 bytes of sentences word for word; visits live on as names of moments
+                        32 moments and 3200 bytes of sentences word for word; visits live on as names of moments
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that

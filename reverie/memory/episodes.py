@@ -28,7 +28,7 @@ from reverie.types import ns
 
 SHORTEST_NS, LONGEST_NS = ns(300.0), ns(900.0)
 _SETTLED_NS = ns(1800.0)  # a run that goes on is parted once it is this long
-MAX_SUMMARY_BYTES = 400
+_MAX_SUMMARY_BYTES = 400
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
 
@@ -129,7 +129,7 @@ def _summary(db: sqlite3.Connection, decoder: Decoder, stream: int, start_ns: in
     ).fetchall()
     vectors = [None if code is None else decoder.vector(scale, code, centre) for _, scale, code, centre in rows]
     texts = [row[0] for row in rows]
-    return "\n".join(texts[number] for number in central_sentences(texts, vectors, MAX_SUMMARY_BYTES))
+    return "\n".join(texts[number] for number in central_sentences(texts, vectors, _MAX_SUMMARY_BYTES))
 
 
 def kept_sentences(db: sqlite3.Connection, episode: int, texts: Sequence[str]) -> list[int]:

@@ -1,9 +1,10 @@
-"""Forgetting for good: rows, indexes, log, pictures.
+"""Forgetting for good: rows, indexes, log, pictures. (By words: see `erase_text`.)
 
 What overlaps the span goes whole: an utterance half inside is deleted, and so is a picture that was shown
 before the span and still stood in it. Events keep the time that is left. The span is noted as a gap with the
 reason "forgotten" (and the time that lost its picture with it as "forgotten pictures"), so that sending
-the same observations again does not bring them back, and no earlier picture seems to stand there.
+the same observations again does not bring them back, and no earlier picture seems to stand there. Of an
+event that was made coarser, the moment that stands for the span goes whole, and so does the key frame.
 
 Deleted cells and pages are zeroed (`secure_delete`), the text indexes are merged so that no marker keeps a
 word, the log is folded into the database and emptied, and free pages return to the disk.
@@ -12,103 +13,117 @@ word, the log is folded into the database and emptied, and free pages return to 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reverie.memory import episodes, familiarity, lexical, pins
+from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.priming import drop_surprise
+from reverie.memory.records import Forgettable
 from reverie.memory.rows import box_rows, label_rows
-from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITIES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
+_MAX_FOUND = 100
 _LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
 @dataclass(slots=True)
 class Erased:
-    """What one erasure took; `pictures` are the names that no row holds any more."""
+    """What one erasure took: rows by sense, and by table; `pictures` are the names that no row holds any more."""
 
-    observations: int = 0
+    senses: Counter[int] = field(default_factory=Counter)
+    vectors: int = 0
     tracks: int = 0
     events: int = 0
     labels: int = 0
     less_familiar_hours: int = 0
     pictures: set[str] = field(default_factory=set)
+    found: list[Forgettable] = field(default_factory=list)
 
 
-def erase(
-    db: sqlite3.Connection,
-    span: TimeSpan | None,
-    stream_ids: tuple[str, ...],
-    everything: bool,
-    gap_ns: int,
-    begun: Erased | None = None,
-) -> Erased:
-    """Delete in the transaction that is open. With no span, whole streams go, and their names with them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What to forget: what overlaps a span (None: all time) of some streams (none named: of all), or holds words."""
+
+    span: TimeSpan | None = None
+    stream_ids: tuple[str, ...] = ()
+    text: str | None = None
+
+
+def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int], gap_ns: int, erased: Erased) -> None:
+    """Delete in the transaction that is open, inside `erasing`. With no span, whole streams go, and their names too."""
+    for stream in streams:
+        if span is None:
+            _erase_stream(db, stream, erased)
+        else:
+            _erase_span(db, stream, span, gap_ns, erased)
+
+
+@contextmanager
+def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Erased]:
+    """What every erasure ends with: names, index entries and pictures that nothing uses any more go.
 
     `begun`: what `erase_some` took before, when all of it would be too much for one transaction. Then the text index
     is left for the caller to purge, in steps too.
     """
     erased = begun or Erased()
     before = _pictures(db) | erased.pictures
-    for stream in _streams(db, stream_ids, everything):
-        if span is None:
-            _erase_stream(db, stream, erased)
-        else:
-            _erase_span(db, stream, span, gap_ns, erased)
+    yield erased
     _erase_names(db, erased)
     if begun is None:
         lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
     erased.pictures = before - _pictures(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
-    return erased
 
 
-def erase_some(
-    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool, most: int,
-    erased: Erased,
-) -> bool:  # fmt: skip
+def erase_some(db: sqlite3.Connection, target: Target, most: int, erased: Erased) -> bool:
     """Delete at most so many observations that lie inside of the span whole. False when there are none (left)."""
-    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
-    for stream in _streams(db, stream_ids, everything):
+    low_ns, high_ns = _bounds(target)
+    for stream in streams_of(db, target):
         rows = db.execute(
             "SELECT id, picture FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? "
             "LIMIT ?",
             (stream, low_ns, high_ns, most),
         ).fetchall()
         if rows:
-            erased.observations += _erase_rows(db, [row for row, _ in rows])
+            erase_rows(db, [row for row, _ in rows], erased)
             erased.pictures.update(picture for _, picture in rows if picture is not None)
             db.execute("UPDATE memory SET erasures = erasures + 1")
             return True
     return False
 
 
-def bytes_to_change(
-    db: sqlite3.Connection, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool
-) -> int:
+def bytes_to_change(db: sqlite3.Connection, target: Target) -> int:
     """About what the log takes when it is all erased at once: the rows, and the text index that is merged."""
-    low_ns, high_ns = (span.start_ns, span.end_ns) if span is not None else (-_FAR_NS, _FAR_NS)
+    low_ns, high_ns = _bounds(target)
     rows = sum(
         db.execute(
             "SELECT count(*) FROM observation WHERE stream = ? AND start_ns >= ? AND start_ns < ?",
             (stream, low_ns, high_ns),
         ).fetchone()[0]
-        for stream in _streams(db, stream_ids, everything)
+        for stream in streams_of(db, target)
     )
     (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
     return int(rows * _LOG_BYTES + index_bytes)
 
 
-def _streams(db: sqlite3.Connection, stream_ids: tuple[str, ...], everything: bool) -> list[int]:
-    marks = ",".join("?" * len(stream_ids))
-    chosen = "" if everything or not stream_ids else f" WHERE name IN ({marks})"
-    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen}", stream_ids if chosen else ()).fetchall()]
+def streams_of(db: sqlite3.Connection, target: Target) -> list[int]:
+    """Numbers of the streams that are meant."""
+    names = target.stream_ids
+    chosen = f" WHERE name IN ({','.join('?' * len(names))})" if names else ""
+    return [row for (row,) in db.execute(f"SELECT id FROM stream{chosen} ORDER BY id", names)]
+
+
+def _bounds(target: Target) -> tuple[int, int]:
+    return (target.span.start_ns, target.span.end_ns) if target.span is not None else (-_FAR_NS, _FAR_NS)
 
 
 def _pictures(db: sqlite3.Connection) -> set[str]:
@@ -122,11 +137,11 @@ def _pictures(db: sqlite3.Connection) -> set[str]:
 
 def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     ids = [row for (row,) in db.execute("SELECT id FROM observation WHERE stream = ?", (stream,))]
-    erased.observations += _erase_rows(db, ids)
+    erase_rows(db, ids, erased)
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
     episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision", "pin", "familiarity"):
+    for table in ("gap", "faded", "revision", "pin", "familiarity", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     db.execute("DELETE FROM stream WHERE id = ?", (stream,))
 
@@ -139,13 +154,15 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     overlapping = "stream = ?1 AND start_ns < ?2 AND max(end_ns, start_ns + 1) > ?3"
     bounds = (stream, span.end_ns, span.start_ns)
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}
-    standing = dict(_still_standing(db, stream, span.start_ns, gap_ns))
+    standing = dict(still_standing(db, stream, span.start_ns, gap_ns))
     ids.update(standing)
     touched = known = _extent(db, ids, span)
     for start_ns, end_ns in db.execute(f"SELECT start_ns, end_ns FROM track WHERE {overlapping}", bounds):
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=end_ns))
-    erased.observations += _erase_rows(db, ids)
+    erase_rows(db, ids, erased)
     erased.tracks += db.execute(f"DELETE FROM track WHERE {overlapping}", bounds).rowcount
+    touched = touched.union(drop_faded_pictures(db, stream, span))
+    touched = touched.union(drop_faded_visits(db, stream, span))
     episodes.drop_touched(db, stream, touched.start_ns, touched.end_ns)
     pins.cut(db, stream, span)
     _cut_events(db, stream, span, erased)
@@ -160,7 +177,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
     erased.less_familiar_hours += familiarity.rebuild(db, stream, known)
-    _sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
+    sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 
 def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeSpan:
@@ -171,7 +188,7 @@ def _extent(db: sqlite3.Connection, ids: Iterable[int], span: TimeSpan) -> TimeS
     return span
 
 
-def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[tuple[int, int]]:
+def still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int) -> Iterable[tuple[int, int]]:
     """(id, start_ns) of the last picture and of the last boxes before a time, unless a loss lies between."""
     (lost_ns,) = db.execute(
         f"SELECT max(start_ns) FROM gap WHERE stream = ? AND start_ns < ? AND {A_LOSS}",
@@ -187,17 +204,23 @@ def _still_standing(db: sqlite3.Connection, stream: int, at_ns: int, gap_ns: int
             yield row[0], row[1]
 
 
-def _erase_rows(db: sqlite3.Connection, ids: Iterable[int]) -> int:
-    count = 0
+def erase_rows(db: sqlite3.Connection, ids: Iterable[int], erased: Erased) -> None:
+    """Delete observations with what hangs on them: index entry, vector, vectors of sentences."""
     for row in ids:
-        text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
+        name, text, modality, start_ns, end_ns = db.execute(
+            "SELECT s.name, text, modality, start_ns, end_ns FROM observation o JOIN stream s ON s.id = o.stream "
+            "WHERE o.id = ?",
+            (row,),
+        ).fetchone()
+        if len(erased.found) < _MAX_FOUND:
+            span = TimeSpan(start_ns=start_ns, end_ns=end_ns)
+            erased.found.append(Forgettable(stream_id=name, span=span, modality=MODALITIES[modality], text=text))
         if text and modality in _TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
-        db.execute("DELETE FROM vector WHERE observation = ?", (row,))
-        db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
+        for table in ("vector", "sentence"):
+            erased.vectors += db.execute(f"DELETE FROM {table} WHERE observation = ?", (row,)).rowcount
         db.execute("DELETE FROM observation WHERE id = ?", (row,))
-        count += 1
-    return count
+        erased.senses[modality] += 1
 
 
 def _cut_events(db: sqlite3.Connection, stream: int, span: TimeSpan, erased: Erased) -> None:
@@ -228,7 +251,7 @@ def _insert_event(db: sqlite3.Connection, row: tuple[int | str | None, ...]) -> 
     )
 
 
-def _sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
+def sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
     """Labels and key frames of the closed events that something erased had a part in."""
     rows = db.execute(
         "SELECT id, start_ns, end_ns, previous, carries FROM event WHERE stream = ? AND NOT open "
@@ -253,7 +276,10 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
         used.update(label_rows(labels)["label"].tolist())
         used.update(box_rows(boxes)["name"].tolist())
     used.update(
-        row for (row,) in db.execute("SELECT l.id FROM label l JOIN track t ON t.name = l.name AND l.kind = 'object'")
+        row
+        for (row,) in db.execute(
+            "SELECT id FROM label WHERE kind = 'object' AND name IN (SELECT v.key FROM track t, json_each(t.votes) v)"
+        )
     )
     for (labels,) in db.execute(
         "SELECT labels FROM event WHERE labels NOT NULL UNION ALL SELECT labels FROM episode WHERE labels NOT NULL"

@@ -122,16 +122,23 @@ def take_in(db: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> 
             db.execute("INSERT OR REPLACE INTO familiarity VALUES (?, ?, ?, ?, ?)", (*key, _pack(codes)))
 
 
+def whole_hours(span: TimeSpan) -> TimeSpan:
+    """The hours that a span reaches into."""
+    last = max(span.start_ns, span.end_ns - 1) // HOUR_NS
+    return TimeSpan(start_ns=span.start_ns // HOUR_NS * HOUR_NS, end_ns=(last + 1) * HOUR_NS)
+
+
 def rebuild(db: sqlite3.Connection, stream: int, span: TimeSpan) -> int:
     """After an erasure in a span: make the hours it touches anew. Return how many of them know less than before.
 
     Those are the hours of which some moments had been demoted: no row is left of them.
     """
-    first, last = span.start_ns // HOUR_NS, max(span.start_ns, span.end_ns - 1) // HOUR_NS
+    hours = whole_hours(span)
+    first, last = hours.start_ns // HOUR_NS, hours.end_ns // HOUR_NS - 1
     held = db.execute(
         "DELETE FROM familiarity WHERE stream = ? AND hour BETWEEN ? AND ? RETURNING hour", (stream, first, last)
     ).fetchall()
-    low_ns, high_ns = first * HOUR_NS, (last + 1) * HOUR_NS
+    low_ns, high_ns = hours.start_ns, hours.end_ns
     events = db.execute(
         "SELECT start_ns, end_ns FROM event WHERE stream = ? AND NOT open AND start_ns < ? AND end_ns > ? "
         "ORDER BY start_ns",

@@ -9,7 +9,7 @@ is in the rows, so a process that dies anywhere is continued by another that is 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Float32
@@ -20,7 +20,7 @@ from reverie.memory import familiarity, lexical, sentences
 from reverie.memory.demotion import has_faded
 from reverie.memory.events import summarise
 from reverie.memory.names import Names
-from reverie.memory.pictures import PictureFolder, is_jpeg
+from reverie.memory.pictures import is_jpeg
 from reverie.memory.priming import prime, salient_things
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
@@ -68,9 +68,10 @@ class Ingest:
         clock: Clock,
         config: SegmentationConfig,
         max_picture_bytes: int,
+        picture_name: Callable[[bytes], str],
     ) -> None:
         self._db, self.names, self._text_encoder, self._clock = connection, names, text_encoder, clock
-        self._config, self._max_picture_bytes = config, max_picture_bytes
+        self._config, self._max_picture_bytes, self._picture_name = config, max_picture_bytes, picture_name
         self._streams: dict[str, _Stream] = {}
 
     def reset(self) -> None:
@@ -150,7 +151,10 @@ class Ingest:
         if has_faded(self._db, stream.row, item.span.start_ns):
             return True
         key = (stream.row, MODALITY_CODES[item.modality], item.seq)
-        found = self._db.execute("SELECT 1 FROM observation WHERE stream = ? AND modality = ? AND seq = ?", key)
+        number = "stream = ?1 AND modality = ?2 AND seq = ?3"
+        found = self._db.execute(
+            f"SELECT 1 FROM observation WHERE {number} UNION ALL SELECT 1 FROM forgotten WHERE {number}", key
+        )
         return found.fetchone() is not None
 
     def _has_width(self, item: Observation, widths: dict[str, int]) -> bool:
@@ -306,7 +310,7 @@ class Ingest:
         if len(item.thumbnail) > self._max_picture_bytes or not is_jpeg(item.thumbnail):
             tally.counts["pictures_refused"] += 1
             return None
-        return PictureFolder.name_of(item.thumbnail)
+        return self._picture_name(item.thumbnail)
 
     def _lose(self, item: Gap, tally: Tally) -> None:
         stream = self._stream(item.stream_id)

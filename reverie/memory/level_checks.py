@@ -9,10 +9,10 @@ import numpy as np
 
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.thinning import MAX_EPISODE_MOMENTS, MAX_MOMENTS
 from reverie.types import Modality
 
 Problem = tuple[str, str]
-_MAX_MOMENTS = 4
 
 
 def wrong_levels(db: sqlite3.Connection) -> Iterator[Problem]:
@@ -27,13 +27,14 @@ def wrong_levels(db: sqlite3.Connection) -> Iterator[Problem]:
         "AND f.start_ns <= e.start_ns AND f.end_ns >= e.end_ns)"
     ):
         yield f"event {row}", "became coarser, and is not noted as faded"
-    for row, boxes, moments in db.execute(
-        "SELECT e.id, sum(o.modality = ?), sum(o.modality = ?) FROM event e JOIN observation o ON o.stream = e.stream "
-        "AND o.modality IN (?1, ?2) AND o.start_ns >= e.start_ns AND o.start_ns < e.end_ns WHERE e.level > 0 "
+    for row, level, boxes, moments in db.execute(
+        "SELECT e.id, e.level, sum(o.modality = ?), sum(o.modality = ?) FROM event e "
+        "JOIN observation o ON o.stream = e.stream AND o.modality IN (?1, ?2) "
+        "AND o.start_ns >= e.start_ns AND o.start_ns < e.end_ns WHERE e.level > 0 "
         "GROUP BY e.id",
         (MODALITY_CODES[Modality.OBJECTS], MODALITY_CODES[Modality.VISION]),
     ):
-        if boxes or moments > _MAX_MOMENTS:
+        if boxes or moments > (MAX_EPISODE_MOMENTS if level == EPISODE_LEVEL else MAX_MOMENTS):
             yield f"event {row}", f"is not whole, and still has {boxes} rows of boxes and {moments} moments"
 
 

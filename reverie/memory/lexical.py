@@ -4,8 +4,8 @@ Both indexes use the porter stemmer over unicode61 (case and accents folded). Th
 itself, so an entry is deleted by giving FTS5 the old text back.
 
 A query becomes a set of quoted terms joined by OR, so no character of it is ever read as FTS5 syntax.
-English function and question words are skipped, and so are terms in more than `common_share` of the
-texts: they cost the most and say the least.
+English function words are skipped, and words that only ask while there are others; so are terms in more than
+`common_share` of the texts: they cost the most and say the least.
 
 Erasure: deleting leaves delete markers beside the old entries until segments merge. `purge` merges all
 segments into one, which drops both; with `secure_delete` the old pages are zeros then. FTS5's own
@@ -39,6 +39,14 @@ some someone something such tell than that the their them then there these they 
 until up us video very was we were what when where which while who whom whose why will with would you your
 """
 _SKIPPED = frozenset(_FUNCTION_WORDS.split())
+# Words that ask: for a number, a date, a memory, advice. Skipped too, while a query has others.
+_ASKING_WORDS = """
+advice ago asked can current currently day days different discussed earliest ever finished first happen happened hour
+hours kind last latest list long many mention mentioned minute minutes month months much name names number often order
+passed past please previous previously recent recently recommend remind since spend spent start started suggest
+suggestion suggestions take think thinking tip tips told took total type week weeks wondering year years
+"""
+_ASKING = frozenset(_ASKING_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +79,19 @@ def terms_of(text: str) -> list[str]:
     """The distinct words of a query that are worth looking for, in order, lower case."""
     words = re.findall(r"[^\W_]+", text.lower())
     kept = [word for word in dict.fromkeys(words) if word not in _SKIPPED and (len(word) > 1 or not word.isascii())]
-    return (kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
+    firm = [word for word in kept if word not in _ASKING]
+    return (firm or kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
 
 
 def match_expression(terms: Sequence[str]) -> str:
     """FTS5 syntax for any of the terms, each as a quoted string."""
     return " OR ".join('"' + term.replace('"', '""') + '"' for term in terms)
+
+
+def all_of(text: str) -> str:
+    """FTS5 syntax for every word of a text, function words too; "" when it has none."""
+    words = [word for word in text.split() if any(character.isalnum() for character in word)]
+    return " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
 
 
 class TextCount:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Self
 
@@ -31,8 +32,11 @@ from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
 from reverie.memory.completion import Completion, Scope
 from reverie.memory.consolidation import Consolidation
+from reverie.memory.copies import copies_of, drop_copies, note_copy
 from reverie.memory.cues import Cue, cue_of
+from reverie.memory.erase import Target
 from reverie.memory.familiarity import Familiarity, recognise
+from reverie.memory.finisher import Finisher
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
@@ -49,6 +53,7 @@ from reverie.memory.records import (
 from reverie.memory.reencode import PictureEncoder, ReencodeReceipt, reencode
 from reverie.memory.retention import Policy, Ranking
 from reverie.memory.room import Room
+from reverie.memory.schema import MODALITIES
 from reverie.memory.search import Search
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
@@ -112,8 +117,10 @@ class Memory:
         query_encoders: Mapping[str, TextEncoder],
         clock: Clock,
         config: MemoryConfig,
+        key: bytes | None = None,
     ) -> None:
         self._store, self._config, self._text_encoder = store, config, text_encoder
+        self._clock, self._key = clock, key
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -130,14 +137,24 @@ class Memory:
         if store.mode == "w":
             names = Names(store.writer, text_encoder, query_encoders)
             self._ingest = Ingest(
-                store.writer, names, text_encoder, clock, config.segmentation, config.max_picture_bytes
+                store.writer,
+                names,
+                text_encoder,
+                clock,
+                config.segmentation,
+                config.max_picture_bytes,
+                store.pictures.name_of,
             )
             if config.max_bytes is not None:
                 ranking = Ranking(store.writer, config.forgetting)
-                self._room = Room(store, Budget(store, config.max_bytes), ranking, ns(config.short_term_s))
+                budget = Budget(store, config.max_bytes, config.max_picture_bytes)
+                self._room = Room(store, budget, ranking, ns(config.short_term_s))
             ttl_ns = None if config.ttl_s is None else ns(config.ttl_s)
             every_ns = ns(config.consolidate_every_s)
             self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)
+        self._finisher = Finisher(self._finish)
+        if not store.settled:
+            self._finisher.start()
 
     @classmethod
     def open(
@@ -149,6 +166,7 @@ class Memory:
         query_encoders: Mapping[str, TextEncoder] | None = None,
         clock: Clock | None = None,
         config: MemoryConfig | None = None,
+        key: bytes | str | None = None,
     ) -> Memory:
         """Open the memory in a directory; mode "w" makes it if need be.
 
@@ -161,19 +179,22 @@ class Memory:
                 not compared with questions (their labels still are).
             clock: gives the wall time of a stream's first write.
             config: options; the defaults suit the embedded profile.
+            key: encrypts a new memory, opens an encrypted one (see `reverie.memory.encryption`).
 
         Raises:
             MemoryLocked: another writer has it.
             MemoryDamaged, MemoryTooNew: the file cannot be read; it stays as it is.
             MemoryFull: no space to create it.
             MemoryStoreError: mode "r" and nothing is there.
+            MemoryKeyError: the key is missing or wrong, or the memory is not encrypted.
             ConfigError: mode "w", and what is pinned takes more than half of `max_bytes`.
         """
         config = config or MemoryConfig()
-        store = Store(Path(path), mode, config.store)
+        key = key.encode() if isinstance(key, str) else key
+        store = Store(Path(path), mode, config.store, key)
         try:
             with store.errors():
-                memory = cls(store, text_encoder, query_encoders or {}, clock or SystemClock(), config)
+                memory = cls(store, text_encoder, query_encoders or {}, clock or SystemClock(), config, key)
                 if mode == "w":
                     memory._remove_orphans()
                     memory._check_pins()
@@ -195,6 +216,7 @@ class Memory:
 
     def close(self) -> None:
         """Close. Idempotent; a call that is under way ends first."""
+        self._finisher.stop()
         with self._write_lock, self._read_lock:
             self._closed = True
             self._store.close()
@@ -240,21 +262,45 @@ class Memory:
         *,
         span: TimeSpan | None = None,
         stream_ids: Sequence[str] = (),
+        text: str | None = None,
         everything: bool = False,
+        copies_too: bool = False,
+        dry_run: bool = False,
     ) -> ForgetReceipt:
-        """Delete for good: a span (of all streams, or of some), whole streams, or everything.
+        """Delete for good: a span (of all streams, or of some), whole streams, what holds words, or everything.
 
-        What overlaps the span goes whole. Afterwards no file of the directory holds a byte of it, unless the
-        receipt says that it is not complete.
+        With no `text`, what overlaps the span goes whole. With `text`, what holds all of its words does, and the key
+        frames of these moments (see `reverie.memory.erase_text`), in the span and streams if any are named.
+        Afterwards no file of the directory holds a byte of it, unless the receipt says that it is not complete: then a
+        reader holds the log, and it is finished in the background as soon as that lets go.
+
+        Args:
+            span: media time.
+            stream_ids: only of these.
+            text: words, all of which one text or name has to hold.
+            everything: all streams, whole.
+            copies_too: with `everything`, also the list of copies that were made.
+            dry_run: only count what would go.
 
         Raises:
-            UsageError: nothing was named, or a stream that is not there.
+            UsageError: nothing was named, or a stream that is not there, or a text without words.
         """
-        if not (span or stream_ids or everything):
-            raise UsageError("say what to forget: a span, a stream, or everything")
+        if not (span or stream_ids or everything or text is not None):
+            raise UsageError("say what to forget: a span, a stream, words, or everything")
+        if copies_too and not everything:
+            raise UsageError("the list of copies can be forgotten only together with everything")
         self.require_streams(stream_ids)
+        target = Target(
+            span=None if everything else span,
+            stream_ids=() if everything else tuple(stream_ids),
+            text=None if everything else text,
+        )
         with self._writing():
-            return self._erase(None if everything else span, tuple(stream_ids), everything)
+            copies = copies_of(self.root, self._store.cipher)
+            receipt = self._erase(target, dry_run)
+            if copies_too and not dry_run:
+                drop_copies(self.root)
+            return replace(receipt, copies=copies)
 
     def consolidate(self, max_s: float | None = None) -> ConsolidationReceipt:
         """Fold in recalls, erase what expired, merge repeats, build episodes, and demote down to the low mark.
@@ -307,6 +353,11 @@ class Memory:
             self._rank_again()
         return self.pins()
 
+    @property
+    def settled(self) -> bool:
+        """Whether no byte of what was forgotten may still stand in the log, because a reader held it."""
+        return self._store.settled
+
     # --- reading ------------------------------------------------------------------------------
 
     def committed(self, stream_id: str) -> int | None:
@@ -327,8 +378,14 @@ class Memory:
             if query.k <= 0:
                 return []
             if not query.text.strip():
+                streams = query.stream_ids
+                if query.places:
+                    there = [record.stream_id for record in self._browse.streams() if record.place in query.places]
+                    streams = tuple(name for name in there if not streams or name in streams)
+                    if not streams:
+                        return []
                 return self._browse.observations(
-                    query.modalities, query.stream_ids, query.span, query.k, newest=True, arousal=query.arousal
+                    query.modalities, streams, query.span, query.k, newest=True, arousal=query.arousal
                 )
             hits = self._search.search(query)
             if self._config.remember_recalls:
@@ -464,19 +521,39 @@ class Memory:
         with self._reading():
             return list(self._browse.rows(span, modalities, stream_ids, vectors))
 
+    def surprises(self, stream_id: str, span: TimeSpan | None = None) -> list[tuple[int, float]]:
+        """(start_ns, surprise) of the moments of a stream in time order, where it was measured; see `segmentation`."""
+        with self._reading():
+            return self._browse.surprises(stream_id, span)
+
+    def picture(self, thumbnail: str) -> bytes:
+        """The JPEG behind the `thumbnail` of a hit, an event, a track or a citation, decrypted if need be.
+
+        Raises:
+            FileNotFoundError: it is not there (any more).
+            MemoryDamaged: it cannot be decrypted.
+        """
+        return self._store.pictures.read(Path(thumbnail).stem)
+
     def stats(self) -> MemoryStats:
         """How much is remembered, and the bytes it takes."""
         with self._reading():
             return self._browse.stats(self.root)
 
-    def export(self, format: str, stream_ids: tuple[str, ...] = ()) -> bytes:
+    def export(self, format: str, stream_ids: tuple[str, ...] = (), path: Path | None = None) -> bytes:
         """The memory, or some of its streams, as srt or vtt (speech), json, or parquet (observations).
+
+        Args:
+            format: srt, vtt, json or parquet.
+            stream_ids: only these.
+            path: where the caller keeps it; the receipt of `forget` names it.
 
         Raises:
             UsageError: unknown format or stream, or subtitles of several streams in one file.
         """
         kind = exports.check_format(format)
         self.require_streams(stream_ids)
+        self.note_copy(kind, path)
         if kind == "parquet":
             return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
         if kind == "json":
@@ -502,7 +579,15 @@ class Memory:
             MemoryDamaged: the memory cannot be read; see `verify`.
             MemoryFull: no space for the copy.
         """
-        return copy_memory(self.root, Path(target))
+        return copy_memory(self.root, Path(target), key=self._key, clock=self._clock)
+
+    def note_copy(self, kind: str, path: Path | None) -> bool:
+        """Remember that something of the memory was copied to `path` (None: not known), for receipts of `forget`.
+
+        Backups and exports do so by themselves. Readers can, too. False where the directory cannot be written to.
+        """
+        place = None if path is None else path.absolute()
+        return note_copy(self.root, kind, place, self._clock.wall_ns(), self._store.cipher)
 
     def verify(self, repair: bool = False) -> VerifyReport:
         """Find and name damage; see `reverie.memory.verify`.
@@ -511,10 +596,10 @@ class Memory:
         gone dropped, files that no row names removed.
         """
         if not repair:
-            return verify(self.root, quiet=self._paused if self._ingest is not None else None)
+            return verify(self.root, key=self._key, quiet=self._paused if self._ingest is not None else None)
         with self._writing() as ingest:
             try:
-                return mend(self._store)
+                return mend(self._store, self._key)
             finally:
                 ingest.reset()
 
@@ -540,31 +625,38 @@ class Memory:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _erase(self, span: TimeSpan | None, stream_ids: tuple[str, ...], everything: bool) -> ForgetReceipt:
+    def _erase(self, target: Target, dry_run: bool = False) -> ForgetReceipt:
         assert self._ingest is not None
         bytes_before = _directory_bytes(self.root)
         gap_ns = ns(self._config.segmentation.gap_s)
-        erased = erase_within(self._store, self._room, span, stream_ids, everything, gap_ns)
-        self._ingest.reset()
-        recalls.empty(self.root)
-        self._rank_again()
-        self._store.pictures.remove(erased.pictures)
-        with self._read_lock:
-            self._search.passages.forget_names()
-            complete = self._store.reclaim()
+        erased = erase_within(self._store, self._room, target, gap_ns, dry_run)
+        complete = True
+        if not dry_run:
+            self._ingest.reset()
+            recalls.empty(self.root)
+            self._rank_again()
+            self._store.pictures.remove(erased.pictures)
+            with self._read_lock:
+                self._search.passages.forget_names()
+                complete = self._store.reclaim()
+            if not complete:
+                self._finisher.start()
         return ForgetReceipt(
-            observations=erased.observations,
+            senses={str(MODALITIES[code]): count for code, count in sorted(erased.senses.items())},
+            vectors=erased.vectors,
             tracks=erased.tracks,
             events=erased.events,
             labels=erased.labels,
             pictures=len(erased.pictures),
-            bytes_freed=max(0, bytes_before - _directory_bytes(self.root)),
+            bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
             complete=complete,
             less_familiar_hours=erased.less_familiar_hours,
+            dry_run=dry_run,
+            found=tuple(erased.found) if dry_run else (),
         )
 
     def _expire(self, stream_id: str, span: TimeSpan) -> int:
-        return self._erase(span, (stream_id,), everything=False).observations
+        return self._erase(Target(span=span, stream_ids=(stream_id,))).observations
 
     def _rank_again(self) -> None:
         if self._room is not None:
@@ -624,6 +716,11 @@ class Memory:
             if self._ingest is None:
                 raise MemoryStoreError(f"the memory at {self.root} is open for reading: open it with mode='w'")
             yield self._ingest
+
+    def _finish(self) -> bool:
+        """One try to fold what was forgotten out of the log."""
+        with self._write_lock, self._read_lock:
+            return self._closed or self._store.reclaim(patient=False)
 
     def _remove_orphans(self) -> None:
         """Pictures whose row was never committed."""

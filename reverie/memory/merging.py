@@ -1,4 +1,4 @@
-"""Level 3: one event for many. What their episode keeps stays; visits live on as names of moments."""
+"""Level 3: one event for many. The sentences that say most stay; visits live on as names of moments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sqlite3
 import numpy as np
 
 from reverie.memory import episodes
-from reverie.memory.episodes import LONGEST_NS, MAX_SUMMARY_BYTES
+from reverie.memory.episodes import LONGEST_NS
 from reverie.memory.pins import is_pinned
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.rows import LABEL_DTYPE, label_rows
@@ -17,6 +17,7 @@ from reverie.memory.summary import central_sentences
 from reverie.memory.thinning import MAX_LABELS, is_held
 
 _MAX_THINGS = 4
+_MAX_TEXT_BYTES = 3200
 
 
 def neighbours(db: sqlite3.Connection, stretch: Stretch) -> list[Stretch]:
@@ -75,7 +76,7 @@ def join_events(db: sqlite3.Connection, parts: list[Stretch]) -> Stretch:
 
 
 def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
-    """Keep the sentences of the episode, or without one those that say most, and of visits their names."""
+    """Keep the sentences that say most, those of the episode's summary in any case, and of visits their names."""
     rows = db.execute(
         "SELECT o.id, o.text, v.scale, v.code, v.centre FROM observation o "
         f"LEFT JOIN vector v ON v.observation = o.id WHERE {INSIDE} AND modality IN (?, ?, ?) "
@@ -83,12 +84,11 @@ def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
         (*stretch.bounds, *TEXT_CODES),
     ).fetchall()
     texts = [row[1] for row in rows]
+    decoder = Decoder(db)
+    vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
+    numbers = central_sentences(texts, vectors, _MAX_TEXT_BYTES)
     if stretch.episode is not None:
-        numbers = episodes.kept_sentences(db, stretch.episode, texts)
-    else:
-        decoder = Decoder(db)
-        vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
-        numbers = central_sentences(texts, vectors, MAX_SUMMARY_BYTES)
+        numbers += episodes.kept_sentences(db, stretch.episode, texts)
     chosen = {rows[number][0] for number in numbers}
     bearing = {row for (row,) in select(db, "id", stretch, TEXT_CODES, "AND picture IS NOT NULL")}
     delete_rows(db, [row[0] for row in rows if row[0] not in chosen | bearing], demoted)

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from reverie.memory.checks import Problem
+from reverie.memory.database import database_errors
 
 UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 
@@ -42,7 +43,7 @@ def unreadable_tables(db: sqlite3.Connection) -> Iterator[Problem]:
 def _complaint(db: sqlite3.Connection, check: str) -> str | None:
     try:
         (verdict,) = db.execute(check).fetchone()
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         if not is_unreadable(error):
             raise
         return str(error)
@@ -64,7 +65,7 @@ def _count(db: sqlite3.Connection, query: str) -> tuple[int, bool]:
     try:
         for _ in db.execute(query):
             count += 1
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         if not is_unreadable(error):
             raise
         return count, False

@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.speakers import meant_role, role_of
 from reverie.memory.vector_column import VectorColumn, extend_vectors, merge_vectors
 from reverie.memory.vectors import GrowingArray
 from reverie.types import Modality
@@ -29,6 +30,7 @@ class PassageTable:
         self.starts_ns = GrowingArray(np.int64)
         self.ends_ns = GrowingArray(np.int64)
         self.text_hashes = GrowingArray(np.uint32)
+        self.roles = GrowingArray(np.int8)
         self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
@@ -51,6 +53,7 @@ class PassageTable:
         self.text_hashes.extend(
             [crc32(row[5].encode()) if row[2] == _WRITING else 0 for row in rows]  # equal writing is one passage
         )
+        self.roles.extend([role_of(text) for text in columns[5]])
         self.arousals.extend([np.nan if row[7] is None else row[7] for row in rows])
         labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
         counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
@@ -79,7 +82,7 @@ class PassageTable:
         moved = np.full(len(self), -1, dtype=np.int64)
         moved[kept] = place[: len(kept)]
         arrived = place[len(kept) :]
-        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "arousals"):
+        for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "roles", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
         stays = moved[self.label_row.rows] >= 0
@@ -187,6 +190,11 @@ class PassageTable:
         """The places in `order` of some rows and of those within `reach` of them, ascending."""
         wide = self.rank[rows][:, None] + np.arange(-reach, reach + 1)
         return np.unique(wide[(wide >= 0) & (wide < len(self))])
+
+    def said_by_another(self, query: str, rows: Int64[ndarray, "m"]) -> Bool[ndarray, "m"]:
+        """Which of the texts another role said than the one that the query means; what has no role was not."""
+        meant, roles = meant_role(query), self.roles.rows[rows]
+        return (roles != meant) & (roles != 0) if meant else np.zeros(len(rows), dtype=bool)
 
     def kept(
         self,

@@ -40,12 +40,13 @@ class Passages:
         self._events: dict[int, EventRow | None] = {}
         self._kept: dict[int, list[tuple[int, str]]] = {}
 
-    def stream_rows(self, stream_ids: Sequence[str]) -> tuple[int, ...] | None:
-        """Numbers of the named streams, None for all. A name that is not known is no stream."""
-        if not stream_ids:
+    def stream_rows(self, stream_ids: Sequence[str], places: Sequence[str] = ()) -> tuple[int, ...] | None:
+        """Numbers of the named streams of the named places, None for all. A name that is not known is no stream."""
+        filters = [(column, names) for column, names in (("name", stream_ids), ("place", places)) if names]
+        if not filters:
             return None
-        marks = ",".join("?" * len(stream_ids))
-        rows = self._db.execute(f"SELECT id FROM stream WHERE name IN ({marks})", tuple(stream_ids))
+        where = " AND ".join(f"{column} IN ({','.join('?' * len(names))})" for column, names in filters)
+        rows = self._db.execute(f"SELECT id FROM stream WHERE {where}", [n for _, names in filters for n in names])
         return tuple(row for (row,) in rows.fetchall())
 
     def stream_name(self, row: int) -> str:

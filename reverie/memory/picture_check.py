@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from reverie.errors import MemoryDamaged
 from reverie.memory.checks import Problem
 from reverie.memory.passages import relative_path
 from reverie.memory.pictures import PictureFolder
@@ -36,6 +37,8 @@ def wrong_pictures(db: sqlite3.Connection, pictures: PictureFolder, named: set[s
                 corrupt.append((_file(name), "does not hold the picture that was written"))
         except FileNotFoundError:
             missing.append(name)
+        except MemoryDamaged:
+            corrupt.append((_file(name), "is not what was encrypted under that name"))
         except OSError as error:
             corrupt.append((_file(name), f"cannot be read: {error.strerror}"))
     still_named = named_pictures(db) if missing else set()  # what was forgotten meanwhile is gone with its rows

@@ -2,7 +2,7 @@
 
 A file is complete and synced before the row that names it is committed, so a row never names a file
 that is not there; a file that no row names is what a crash left behind, and the next writer removes
-it. Equal pictures share one file.
+it. Equal pictures share one file. In an encrypted memory a file is sealed, and named by a keyed digest.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+from reverie.memory.encryption import Cipher
 
 FOLDER = "pictures"
 _SUFFIX = ".jpg"
@@ -24,8 +26,8 @@ def is_jpeg(data: bytes) -> bool:
 class PictureFolder:
     """Files named `ab/abcdef….jpg`: two hexadecimal digits spread them over 256 folders."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root / FOLDER
+    def __init__(self, root: Path, cipher: Cipher | None = None) -> None:
+        self.root, self._cipher = root / FOLDER, cipher
         self._settled: set[Path] = set()  # folders whose own entry this process has synced
         self._file_bytes: int | None = None
         self._folder_bytes: dict[Path, int] | None = None
@@ -43,15 +45,21 @@ class PictureFolder:
         if self._folder_bytes is not None:
             self._folder_bytes |= {path: bytes_on_disk(path) for path in (folder, self.root)}
 
-    @staticmethod
-    def name_of(data: bytes) -> str:
-        return hashlib.sha256(data).hexdigest()[:32]
+    def name_of(self, data: bytes) -> str:
+        return hashlib.sha256(data).hexdigest()[:32] if self._cipher is None else self._cipher.name_of(data)
 
     def path_of(self, name: str) -> Path:
         return self.root / name[:2] / (name + _SUFFIX)
 
     def read(self, name: str) -> bytes:
-        return self.path_of(name).read_bytes()
+        """The JPEG of a name.
+
+        Raises:
+            FileNotFoundError: it is not there.
+            MemoryDamaged: it cannot be decrypted.
+        """
+        data = self.path_of(name).read_bytes()
+        return data if self._cipher is None else self._cipher.open(data, name)
 
     def write(self, pictures: Iterable[tuple[str, bytes]]) -> list[str]:
         """Make files durable; return the names that were not there before.
@@ -71,7 +79,7 @@ class PictureFolder:
                     folders[self.root] = None
                     folders[self.root.parent] = None
                 written.append(name)
-                _write_synced(path, data)
+                _write_synced(path, data if self._cipher is None else self._cipher.seal(data, name))
                 if self._file_bytes is not None:
                     self._file_bytes += bytes_on_disk(path)
                 self._measure(path.parent)

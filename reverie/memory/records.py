@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from reverie.types import TimeSpan
+from reverie.types import Modality, TimeSpan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,16 +56,44 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetReceipt:
-    """What one `Memory.forget` deleted.
+class CopyRecord:
+    """A copy that was made from a memory, or what it was copied from, and that forgetting cannot reach.
 
-    `complete` is False when a reader of another process held the log, so that deleted bytes may still stand in
-    it; they go when the memory is next written or closed. Exports and backups are out of reach.
+    `kind`: backup, encrypted copy, original, or the format of an export. `path` is "" for an export that was handed
+    to a program. `there`: something still lies at the path, None where that cannot be told.
+    """
+
+    kind: str
+    path: str
+    made_ns: int
+    there: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgettable:
+    """One observation that a dry run of `Memory.forget` found."""
+
+    stream_id: str
+    span: TimeSpan
+    modality: Modality
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgetReceipt:
+    """What one `Memory.forget` deleted, or with `dry_run` would delete (`bytes_freed` is 0 then).
+
+    `senses` counts the observations by sense; `vectors` are theirs and those of their sentences; `labels` the names
+    that nothing uses any more; `pictures` the key frames. `found` lists the first observations that a dry run found;
+    a receipt of what is gone does not quote it. `copies` are out of reach: delete them where you have to.
+    `complete` is False while a reader of another process holds the log, so that deleted bytes may still stand in
+    it: an open writer folds it in as soon as the reader lets go, else the next one does when it opens.
     `less_familiar_hours`: hours of which some moments are not recognised any more though they were not forgotten,
     because they had been demoted and the hour's filter was made anew (see `Memory.familiarity`).
     """
 
-    observations: int
+    senses: Mapping[str, int]
+    vectors: int
     tracks: int
     events: int
     labels: int
@@ -73,6 +101,14 @@ class ForgetReceipt:
     bytes_freed: int
     complete: bool
     less_familiar_hours: int = 0
+    dry_run: bool = False
+    found: tuple[Forgettable, ...] = ()
+    copies: tuple[CopyRecord, ...] = ()
+
+    @property
+    def observations(self) -> int:
+        """How many observations went."""
+        return sum(self.senses.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ _MERGE_PAGES = 32
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
 _VACUUM_PAGES = 64  # given back in one transaction
+_FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
 
@@ -40,6 +41,7 @@ class Room:
     def rank_again(self) -> None:
         """What is ranked does not hold any more: events came, were pinned, recalled, joined or erased."""
         self._ranked: list[Victim] | None = None
+        self._fresh_bytes = 0
 
     def make_room(self, needed_bytes: int) -> bool:
         """Before a transaction that brings so many bytes. Return whether the short term was touched.
@@ -49,6 +51,9 @@ class Room:
         """
         budget, touched = self.budget, False
         reader_holds_log = not self.fold_log()
+        self._fresh_bytes += needed_bytes
+        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE:
+            self.rank_again()
         if not reader_holds_log:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:

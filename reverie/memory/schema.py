@@ -13,6 +13,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
     faded, revision                         what demotion made coarser (see `demotion`)
+    forgotten                               observations that were erased one by one: only their numbers
     episode ── episode_vector               consecutive events of 5-15 min, summed up (see `episodes`)
     pin                                     what is never made coarser
     centre                                  where the sign codes of a space are counted from (see `sign_codes`)
@@ -196,6 +197,15 @@ CREATE INDEX event_picture_name ON event (picture) WHERE picture IS NOT NULL;
 CREATE INDEX track_end ON track (stream, end_ns);
 """
 
+_FORGOTTEN = """
+CREATE TABLE forgotten (                   -- sent again, these stay away; of a forgotten span its gap says so
+    stream INTEGER NOT NULL REFERENCES stream,
+    modality INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (stream, modality, seq)
+) STRICT, WITHOUT ROWID;
+"""
+
 _ANCHORS = """
 ALTER TABLE encoder ADD COLUMN of_texts INTEGER NOT NULL DEFAULT 0;  -- the memory embeds texts with it
 ALTER TABLE encoder ADD COLUMN anchor_set TEXT;                      -- whose vectors these are: see anchors
@@ -284,6 +294,10 @@ def _add_levels(connection: sqlite3.Connection) -> None:
     _run(connection, _LEVELS)
 
 
+def _add_forgotten(connection: sqlite3.Connection) -> None:
+    _run(connection, _FORGOTTEN)
+
+
 def _add_anchors(connection: sqlite3.Connection) -> None:
     _run(connection, _ANCHORS)
 
@@ -307,6 +321,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_consolidation,
     _add_familiarity,
     _add_arousal,
+    _add_forgotten,
     _add_anchors,
 )
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -81,7 +81,7 @@ class Search:
     def search(self, query: Query) -> list[Hit]:
         """The k best passages, neighbours included, in time order."""
         self.index.refresh()
-        streams = self.passages.stream_rows(query.stream_ids)
+        streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             num_texts = self._num_texts.of(self._db)
             words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
@@ -150,7 +150,7 @@ class Search:
             keep &= ~np.isnan(table.arousals.rows)
         wanted = query.k
         while True:
-            scored = score_texts(table, vectors, matches, None if keep.all() else keep, wanted, config, query.arousal)
+            scored = score_texts(table, vectors, matches, None if keep.all() else keep, wanted, config, query)
             found = self._blocks(table, scored, query.k)
             if len(found) == query.k or not scored.more:
                 yield from found

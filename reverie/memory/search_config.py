@@ -21,6 +21,9 @@ class SearchConfig(BaseModel):
     context_dense_share: float = Field(0.5, ge=0, le=1, description="Part of the cosine that is taken from around.")
     context_reach: int = Field(8, ge=0, description="Texts before and after that lend what they hold.")
     context_gap_s: float = Field(300.0, gt=0, description="A silence this long ends what belongs together.")
+    role_share: float = Field(
+        0.3, ge=0, le=1, description="Part of its score that a message loses when the query means the other role's."
+    )
     picture_dense_weight: float = Field(0.35, ge=0, le=1, description="Cosine's part in a picture's score.")
     picture_label_weight: float = Field(0.65, ge=0, le=1, description="The names' part in a picture's score.")
     picture_cosine_range: tuple[float, float] = Field(

@@ -19,7 +19,7 @@ from reverie.memory.contiguity import lend, smooth
 from reverie.memory.lexical import TermMatches
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.search_config import SearchConfig
-from reverie.types import ns
+from reverie.types import Query, ns
 
 Scores = Float32[ndarray, "n"]
 _PER_HIT = 16  # texts in the shorter list, at least, for each hit that is asked for
@@ -46,16 +46,16 @@ def score_texts(
     keep: Bool[ndarray, "n"] | None,
     k: int,
     config: SearchConfig,
-    arousal: tuple[float, float] | None = None,
+    asked: Query,
 ) -> TextScores:
-    """The evidence of the texts that may be among the `k` best; nearness to an asked arousal is added to it."""
+    """The evidence of the texts that may be among the `k` best, for who is meant and the arousal that is asked for."""
     terms = []
     for term in matches:
         rows, known = table.rows_of(term.ids)
         terms.append((rows, term.bm25[known], term.coverage))
     worthy = None
     if len(table) > config.exact_rows:
-        worthy = _worthy(table, queries, terms, keep, k, config, arousal)
+        worthy = _worthy(table, queries, terms, keep, k, config, asked)
     places = np.arange(len(table)) if worthy is None else table.around(worthy, config.context_reach)
     rows = table.order[places]
     dense = table.dense(queries, config.sentence_share, None if worthy is None else rows)
@@ -70,8 +70,7 @@ def score_texts(
     around = smooth(dense, runs, config.context_dense_decay, config.context_reach)
     lent = np.float32(config.context_dense_share)
     score = _fused((1 - lent) * dense + lent * around, bm25, config)
-    if arousal is not None:
-        score = _toned(score, table.arousals.rows[rows], arousal, config)
+    score = _voiced(table, rows, score, asked, config)
     if keep is not None:
         score = np.where(keep[rows], score, np.float32(0))
     more = False
@@ -91,9 +90,16 @@ def _fused(cosine: Scores, bm25: Scores, config: SearchConfig) -> Scores:
     return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * bm25
 
 
-def _toned(score: Scores, arousals: Scores, asked: tuple[float, float], config: SearchConfig) -> Scores:
-    """With nearness to the asked range of arousal: 1 inside, less by the distance outside, 0 where there is none."""
-    outside = np.maximum(asked[0] - arousals, arousals - asked[1])
+def _voiced(
+    table: PassageTable, rows: Int64[ndarray, "n"], score: Scores, asked: Query, config: SearchConfig
+) -> Scores:
+    """Less for what another role said than is meant, and with nearness to an asked range of arousal added."""
+    others = table.said_by_another(asked.text, rows)
+    score = np.where(others, np.float32(1 - config.role_share) * score, score)
+    if asked.arousal is None:
+        return score
+    arousals = table.arousals.rows[rows]
+    outside = np.maximum(asked.arousal[0] - arousals, arousals - asked.arousal[1])
     near: Scores = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
     toned: Scores = (score + config.arousal_weight * near) / (1 + config.arousal_weight)
     return toned
@@ -106,7 +112,7 @@ def _worthy(
     keep: Bool[ndarray, "n"] | None,
     k: int,
     config: SearchConfig,
-    arousal: tuple[float, float] | None,
+    asked: Query,
 ) -> Int64[ndarray, "m"]:
     """Rows to score in context, ascending: the best by their own evidence of those that either list names."""
     most = max(config.shortlist_rows, 4 * _PER_HIT * k)
@@ -125,8 +131,7 @@ def _worthy(
     bm25 = np.zeros(len(both), np.float32)
     bm25[np.searchsorted(both, rows)] = own
     score = _fused(table.dense(queries, config.sentence_share, both), bm25, config)
-    if arousal is not None:
-        score = _toned(score, table.arousals.rows[both], arousal, config)
+    score = _voiced(table, both, score, asked, config)
     return _top(both, score, max(config.shortlist_rows // 8, _PER_HIT * k))[0]
 
 

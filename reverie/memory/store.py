@@ -2,6 +2,8 @@
 
     DIR/memory.sqlite        the only store of record (with -wal and -shm beside it while in use)
     DIR/memory.lock          held by the one writer (flock; the system frees it when the process dies)
+    DIR/memory.encrypted     there if it is encrypted (see `encryption`)
+    DIR/copies.jsonl         which copies were made of it
     DIR/pictures/ab/….jpg    key frames
     DIR/recalls              what searches found since the last consolidation (see `recalls`)
 
@@ -30,6 +32,8 @@ from typing import IO, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
+from reverie.memory.database import database_errors, open_database
+from reverie.memory.encryption import MARKER, Cipher, cipher_for
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
@@ -63,12 +67,13 @@ class Store:
         MemoryDamaged: it is not a memory, or cannot be read. The file stays as it is.
         MemoryStoreError: mode "r" and there is no memory at `root`, or an older one that a writer must upgrade.
         MemoryFull: mode "w", and there is no space to create or upgrade it.
+        MemoryKeyError: it is encrypted and `key` is not its key, or it is plain and there is one.
     """
 
-    def __init__(self, root: Path, mode: Literal["r", "w"], config: StoreConfig) -> None:
+    def __init__(self, root: Path, mode: Literal["r", "w"], config: StoreConfig, key: bytes | None = None) -> None:
         self.root, self.mode, self._config = root, mode, config
         self.path = root / DATABASE
-        self.pictures = PictureFolder(root)
+        self.settled = True  # nothing deleted may still stand in the log
         self._lock: IO[bytes] | None = None
         self._connections: list[sqlite3.Connection] = []
         try:
@@ -76,9 +81,12 @@ class Store:
                 if mode == "w":
                     make_folder(root)
                     self._lock = _acquire(root / LOCK)
+                self.cipher = cipher_for(root, self.path, key)
+                self.pictures = PictureFolder(root, self.cipher)
+                if mode == "w":
                     self._prepare()
                 else:
-                    require_schema(root, config)
+                    require_schema(root, config, self.cipher)
                 self.reader = self._connect(read_only=True)
         except BaseException:
             self.close()
@@ -91,10 +99,11 @@ class Store:
         return self._connections[0]
 
     @contextmanager
-    def transaction(self, synced: bool = False) -> Iterator[sqlite3.Connection]:
+    def transaction(self, synced: bool = False, undone: bool = False) -> Iterator[sqlite3.Connection]:
         """One atomic write: committed at the end, or undone whole.
 
         `synced`: on disk then whatever the durability, for a caller that deletes files once the rows are gone.
+        `undone`: never committed, for a caller that wants to know what it would do.
         """
         with self.errors():
             connection = self.writer
@@ -103,7 +112,7 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
-                connection.execute("COMMIT")
+                connection.execute("ROLLBACK" if undone else "COMMIT")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -117,7 +126,7 @@ class Store:
         """Turn what SQLite and the file system raise into our errors."""
         try:
             yield
-        except sqlite3.Error as error:
+        except database_errors() as error:
             raise self._translated(error) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -130,8 +139,22 @@ class Store:
         (page_bytes,) = self.writer.execute("PRAGMA page_size").fetchone()
         return int(pages) * int(page_bytes)
 
-    def reclaim(self) -> bool:
-        """Give deleted space back to the disk and empty the log. False when a reader held the log."""
+    def reclaim(self, patient: bool = True) -> bool:
+        """Give deleted space back to the disk and empty the log. False when a reader held the log.
+
+        `patient`: for the whole busy timeout; else it is not waited for.
+        """
+        with self.errors():
+            if not patient:
+                self.writer.execute("PRAGMA busy_timeout = 0")
+            try:
+                self.settled = self._reclaim()
+            finally:
+                if not patient:
+                    self.writer.execute(f"PRAGMA busy_timeout = {round(1000 * self._config.busy_timeout_s)}")
+            return self.settled
+
+    def _reclaim(self) -> bool:
         with self.errors():
             while True:
                 (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
@@ -154,7 +177,7 @@ class Store:
             try:
                 if self.mode == "w" and connection is self._connections[0]:
                     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.Error:
+            except database_errors():
                 pass  # a full disk or a busy reader: the log stays, and the next open replays it
             finally:
                 connection.close()
@@ -166,7 +189,7 @@ class Store:
     def _prepare(self) -> None:
         """Create, upgrade or accept the database, as writer."""
         fresh = not self.path.exists() or self.path.stat().st_size == 0
-        version = 0 if fresh else schema_of(self.path, self._config.busy_timeout_s)
+        version = 0 if fresh else schema_of(self.path, self._config.busy_timeout_s, self.cipher)
         check_version(self.root, version, older_too=True)
         connection = self._connect(read_only=False)
         if not fresh and self.path.stat().st_size <= self._config.check_at_open_max_bytes:
@@ -174,10 +197,12 @@ class Store:
             if verdict != "ok":
                 raise MemoryDamaged(_damaged_message(self.path, verdict))
         migrate(connection)
+        if self.cipher is not None:
+            write_marker(self.root, self.cipher, anew=fresh)
         self.reclaim()  # what an erasure that was cut short left in the log
 
     def _connect(self, read_only: bool) -> sqlite3.Connection:
-        connection = open_database(self.path, read_only, self._config.busy_timeout_s)
+        connection = open_database(self.path, read_only, self._config.busy_timeout_s, self.cipher)
         self._connections.append(connection)
         connection.execute("PRAGMA temp_store = MEMORY")  # no text in temporary files
         if not read_only:
@@ -204,7 +229,7 @@ class Store:
         return f"no space left on the disk of {self.root}: free some, or forget something; what is there can be read"
 
 
-def require_schema(root: Path, config: StoreConfig) -> Path:
+def require_schema(root: Path, config: StoreConfig, cipher: Cipher | None) -> Path:
     """The database of a memory that this code can read as it is.
 
     Raises:
@@ -214,7 +239,7 @@ def require_schema(root: Path, config: StoreConfig) -> Path:
     path = root / DATABASE
     if not path.is_file() or path.stat().st_size == 0:
         raise MemoryStoreError(f"there is no memory at {root}: watch something into it first")
-    check_version(root, schema_of(path, config.busy_timeout_s))
+    check_version(root, schema_of(path, config.busy_timeout_s, cipher))
     return path
 
 
@@ -230,16 +255,17 @@ def check_version(root: Path, version: int, older_too: bool = False) -> None:
         )
 
 
-def schema_of(path: Path, timeout_s: float) -> int:
+def schema_of(path: Path, timeout_s: float, cipher: Cipher | None) -> int:
     """The schema version of a memory's database, found without changing a byte of it.
 
     Raises:
         MemoryDamaged: it is not an SQLite database, or another program's.
     """
-    with open(path, "rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
-    connection = open_database(path, read_only=True, timeout_s=timeout_s)
+    if cipher is None:
+        with open(path, "rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
+    connection = open_database(path, read_only=True, timeout_s=timeout_s, cipher=cipher)
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
@@ -251,22 +277,15 @@ def schema_of(path: Path, timeout_s: float) -> int:
     return int(version)
 
 
-def open_database(path: Path, read_only: bool, timeout_s: float) -> sqlite3.Connection:
-    """A connection in autocommit mode; also to a memory in a folder that cannot be written."""
-    uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
-    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except sqlite3.OperationalError:
-        connection.close()
-        log = path.with_name(DATABASE + "-wal")
-        if not read_only or (log.exists() and log.stat().st_size):
-            raise
-        # A folder that cannot be written has no place for the log's index; with no log, none is needed.
-        connection = sqlite3.connect(
-            uri + "&immutable=1", uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False
-        )
-    return connection
+def write_marker(root: Path, cipher: Cipher, anew: bool = False) -> None:
+    """Say in the directory that it is encrypted, and what tells a wrong key; `anew`: also where it was said before."""
+    path = root / MARKER
+    if anew or not path.exists():
+        part = path.with_suffix(".part")
+        part.write_text(cipher.check + "\n")
+        sync(part)
+        part.rename(path)
+        sync(root)
 
 
 def make_folder(root: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from reverie.memory.database import database_errors
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
 
 _TEXT_CODES = ", ".join(str(MODALITY_CODES[modality]) for modality in TEXT_MODALITIES)
@@ -54,7 +55,7 @@ def _difference(db: sqlite3.Connection, index: str) -> str | None:
                 return _first(*pages)
             if not pages[0]:
                 break
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         return f"cannot be read: {error}"
     finally:
         found.close()

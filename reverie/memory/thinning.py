@@ -12,6 +12,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory.representatives import medoid, runs
+from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.sign_codes import Decoder
 from reverie.memory.stretches import (
@@ -28,7 +29,7 @@ from reverie.memory.stretches import (
 )
 from reverie.types import ns
 
-_MAX_MOMENTS = 4
+MAX_MOMENTS, MAX_EPISODE_MOMENTS = 4, 32
 MAX_LABELS = 12
 _WRITING_GAP_NS = ns(2.0)
 
@@ -55,7 +56,8 @@ def _keep_moments(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) ->
     ).fetchall()
     left = []
     vectors = _comparable(Decoder(db), [moment[5:] for moment in moments])
-    for first, last in runs(vectors, _MAX_MOMENTS):
+    most = MAX_EPISODE_MOMENTS if stretch.level == EPISODE_LEVEL else MAX_MOMENTS
+    for first, last in runs(vectors, most):
         members = moments[first:last]
         chosen = members[medoid(vectors[first:last])]
         span = (members[0][1], max(member[2] for member in members))

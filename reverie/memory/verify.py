@@ -21,11 +21,13 @@ from pathlib import Path
 
 from reverie.errors import MemoryDamaged, MemoryStoreError
 from reverie.memory.checks import CHECKS, Problem
+from reverie.memory.database import database_errors, open_database
+from reverie.memory.encryption import cipher_for
 from reverie.memory.page_check import is_unreadable, unreadable_tables
 from reverie.memory.picture_check import MISSING, drop_missing, named_pictures, unnamed_files, wrong_pictures
 from reverie.memory.pictures import PictureFolder
 from reverie.memory.schema import SCHEMA_VERSION
-from reverie.memory.store import LOCK, Store, StoreConfig, open_database, require_schema
+from reverie.memory.store import DATABASE, LOCK, Store, StoreConfig, require_schema
 
 MAX_LISTED = 100
 _REPAIR = "reverie memory verify --repair"
@@ -66,23 +68,26 @@ class VerifyReport:
         return all(finding.repaired for finding in self.findings)
 
 
-def verify(root: Path, *, quiet: Quiet | None = None) -> VerifyReport:
+def verify(root: Path, *, key: bytes | None = None, quiet: Quiet | None = None) -> VerifyReport:
     """Look at everything in the directory of a memory, and change nothing.
 
     Args:
         root: the directory. It may be written to meanwhile.
+        key: of an encrypted memory.
         quiet: gives a block during which nobody writes, or in which somebody may (False). While somebody does, a
             file that no row names may belong to a write under way, and is not judged. Default: asks the writer's lock.
 
     Raises:
         MemoryStoreError: there is no memory, or an older one that a writer must upgrade.
         MemoryTooNew: its schema is newer than this code.
+        MemoryKeyError: it is encrypted with another key, or not encrypted.
     """
     store = StoreConfig()
     notes = _Notes()
     try:
-        path = require_schema(root, store)
-        with closing(open_database(path, read_only=True, timeout_s=store.busy_timeout_s)) as db:
+        cipher = cipher_for(root, root / DATABASE, key)
+        path = require_schema(root, store, cipher)
+        with closing(open_database(path, read_only=True, timeout_s=store.busy_timeout_s, cipher=cipher)) as db:
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute("BEGIN")
             notes.add("pages", unreadable_tables(db), _SALVAGE)
@@ -92,7 +97,7 @@ def verify(root: Path, *, quiet: Quiet | None = None) -> VerifyReport:
                 notes.add(check.name, check.find(db), _REPAIR if check.mend else _RESTORE)
             counts, named = _counts(db), named_pictures(db)
             db.execute("COMMIT")
-            pictures = PictureFolder(root)
+            pictures = PictureFolder(root, cipher)
             for name, problems in wrong_pictures(db, pictures, named).items():
                 notes.add(name, problems, _REPAIR if name == MISSING else _RESTORE)
             if unnamed_files(pictures, named):
@@ -102,20 +107,20 @@ def verify(root: Path, *, quiet: Quiet | None = None) -> VerifyReport:
             return notes.report(counts, damaged=False)
     except MemoryDamaged as error:
         notes.add("pages", [("the database", str(error))], _SALVAGE)
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         if not is_unreadable(error):
             raise MemoryStoreError(f"the memory at {root} cannot be verified: {error}") from error
         notes.add("pages", [("the database", str(error))], _SALVAGE)
     return notes.report({}, damaged=True)
 
 
-def repair(store: Store) -> VerifyReport:
+def repair(store: Store, key: bytes | None) -> VerifyReport:
     """Verify, mend what loses nothing, and verify again; nobody else may write meanwhile.
 
     Text indexes are made anew from the rows, names of key frames that are gone are dropped, files that no row names
     are removed. Damaged pages are left alone, and then so is everything else.
     """
-    before = verify(store.root, quiet=lambda: nullcontext(True))
+    before = verify(store.root, key=key, quiet=lambda: nullcontext(True))
     if before.damaged or not before.found:
         return before
     with store.transaction() as db:
@@ -124,24 +129,24 @@ def repair(store: Store) -> VerifyReport:
                 check.mend(db)
         drop_missing(db, store.pictures)
     store.pictures.remove_orphans(named_pictures(store.writer))
-    after = verify(store.root, quiet=lambda: nullcontext(True))
+    after = verify(store.root, key=key, quiet=lambda: nullcontext(True))
     left = {(finding.check, finding.subject) for finding in after.findings}
     findings = tuple(replace(f, repaired=(f.check, f.subject) not in left) for f in before.findings)
     return replace(before, findings=findings, damaged=after.damaged)
 
 
-def verify_and_repair(root: Path) -> VerifyReport:
+def verify_and_repair(root: Path, key: bytes | None = None) -> VerifyReport:
     """`repair` of a memory that is not open: takes the writer's lock, but only once there is something to mend.
 
     Raises:
         MemoryLocked: another process writes this memory.
         MemoryStoreError, MemoryTooNew: as for `verify`.
     """
-    report = verify(root)
+    report = verify(root, key=key)
     if report.damaged or not report.found:
         return report
-    with closing(Store(root, "w", StoreConfig(check_at_open_max_bytes=0))) as store:  # checked just now
-        return repair(store)
+    with closing(Store(root, "w", StoreConfig(check_at_open_max_bytes=0), key)) as store:  # checked just now
+        return repair(store, key)
 
 
 class _Notes:

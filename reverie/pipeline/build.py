@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from reverie.errors import UsageError
 from reverie.memory import Memory
+from reverie.memory.encryption import key_from_environment
 from reverie.perception.addresses import scheme
 from reverie.perception.conse import Conse, class_meanings
 from reverie.perception.detector import COCO_NAMES, Ssd
@@ -203,13 +204,14 @@ def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
 
 
 def open_memory(directory: Path, profile: Profile, mode: Literal["r", "w"]) -> Memory:
-    """The memory in a directory, with the encoders of the profile."""
+    """The memory in a directory, with the encoders of the profile and the key of the environment, if there is one."""
     return Memory.open(
         directory,
         text_encoder=MiniLM(),
         mode=mode,
         query_encoders=query_encoders(profile),
         config=profile.memory,
+        key=key_from_environment(),
     )
 
 

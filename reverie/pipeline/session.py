@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from reverie.clock import Clock, SystemClock
 from reverie.errors import ConfigError, MemoryStoreError, UsageError
-from reverie.memory import Memory
+from reverie.memory import ForgetReceipt, Memory
 from reverie.memory.store import DATABASE
 from reverie.perception.items import check_item
 from reverie.pipeline.backend import Backend
@@ -253,17 +252,23 @@ def forget(
     from_s: float | None = None,
     to_s: float | None = None,
     stream_ids: tuple[str, ...] = (),
+    text: str | None = None,
     everything: bool = False,
-) -> dict[str, int | bool]:
-    """Delete from a memory for good: a span of media time, streams, both together, or everything.
+    copies_too: bool = False,
+    dry_run: bool = False,
+) -> ForgetReceipt:
+    """Delete from a memory for good: a span of media time, streams, what holds words, these together, or everything.
+
+    With `dry_run` nothing is deleted, and the receipt tells what would be. `copies_too`: with everything, also the list
+    of copies that were made.
 
     Raises:
         UsageError: nothing was named, or `everything` together with something.
         MemoryStoreError: there is no memory.
     """
-    named = bool(stream_ids) or from_s is not None or to_s is not None
+    named = bool(stream_ids) or from_s is not None or to_s is not None or text is not None
     if named == everything:
-        raise UsageError("say what to forget: --from and --to, --stream, or --all alone")
+        raise UsageError("say what to forget: --from and --to, --stream, --text, or --all alone")
     if from_s is not None and to_s is not None and to_s <= from_s:
         raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
     span = None
@@ -273,4 +278,6 @@ def forget(
     if not (directory / DATABASE).exists():  # opened for writing it would be made
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
     with open_memory(directory, load_profile("embedded"), "w") as memory:
-        return asdict(memory.forget(span=span, stream_ids=stream_ids, everything=everything))
+        return memory.forget(
+            span=span, stream_ids=stream_ids, text=text, everything=everything, copies_too=copies_too, dry_run=dry_run
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import IO, Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reverie.memory import BackupReceipt, MemoryStats, VerifyReport
+from reverie.memory import BackupReceipt, CopyRecord, ForgetReceipt, MemoryStats, VerifyReport
 from reverie.pipeline.progress import Progress
 from reverie.types import Answer, Citation, Event
 
@@ -158,6 +159,53 @@ def stats_as_text(stats: MemoryStats) -> str:
         f"{stats.tracks} tracks, {stats.labels} labels, {stats.pictures} pictures, {stats.gaps} gaps\n"
         f"{byte_count(stats.total_bytes)} on disk ({parts})"
     )
+
+
+def forgotten_as_dict(receipt: ForgetReceipt) -> dict[str, Any]:
+    """What went, for `forget --json`."""
+    found = [
+        {
+            "stream_id": row.stream_id,
+            "start_s": round(row.span.start_s, 3),
+            "end_s": round(row.span.end_s, 3),
+            "modality": str(row.modality),
+            "text": row.text,
+        }
+        for row in receipt.found
+    ]
+    return {"observations": receipt.observations, **asdict(receipt), "found": found}
+
+
+def forgotten_as_text(receipt: ForgetReceipt) -> str:
+    """What went, by kind, and what is out of reach."""
+    went = [f"{count} of {sense}" for sense, count in receipt.senses.items()]
+    rest = ("vectors", "tracks", "events", "labels", "pictures")
+    went += [f"{count} {name}" for name in rest if (count := getattr(receipt, name))]
+    lines = [("would be forgotten: " if receipt.dry_run else "forgotten: ") + (", ".join(went) or "nothing")]
+    if receipt.dry_run:
+        for row in receipt.found:
+            span = f"{minutes(row.span.start_s)}-{minutes(row.span.end_s)}"
+            lines.append(f"  [{span}] {row.stream_id} {row.modality}" + (f' "{row.text}"' if row.text else ""))
+        if receipt.observations > len(receipt.found):
+            lines.append(f"  and {receipt.observations - len(receipt.found)} more")
+        lines.append("nothing was changed")
+    elif receipt.bytes_freed:
+        lines[0] += f"; {byte_count(receipt.bytes_freed)} freed"
+    if not receipt.complete:
+        lines.append(
+            "not complete: a reader holds the log, in which deleted bytes may still stand; they go when it has let go "
+            "and the memory is next opened for writing"
+        )
+    if receipt.copies:
+        lines.append("not reached, and to be deleted by you where it holds this:")
+        lines += [f"  {_copy_line(copy)}" for copy in receipt.copies]
+    return "\n".join(lines)
+
+
+def _copy_line(copy: CopyRecord) -> str:
+    made = datetime.fromtimestamp(copy.made_ns / 1e9, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    where = copy.path or "handed to a program or to the terminal"
+    return f"{copy.kind} of {made}: {where}" + ("" if copy.there in (True, None) else " (no longer there)")
 
 
 def copy_as_dict(receipt: BackupReceipt) -> dict[str, Any]:

@@ -34,13 +34,16 @@ def answer_order(inquiry: Inquiry) -> Draft:
         return _order_unknown(inquiry, (first, second), found)
     gap_ns = b.span.start_ns - a.span.start_ns
     if inquiry.several and a.stream_id != b.stream_id:
-        return abstention(
-            inquiry, "", reason="The two were found in different streams, whose media times do not compare."
-        )
+        a_ns, b_ns = inquiry.wall_ns(a), inquiry.wall_ns(b)
+        if a_ns is None or b_ns is None:
+            return abstention(
+                inquiry, "", reason="The two were found in different streams, whose media times do not compare."
+            )
+        gap_ns = b_ns - a_ns
     facts = f"{_mention(inquiry, a, first)}; {_mention(inquiry, b, second, lower=True)}."
     verdict = order_verdict(inquiry.question.relation, gap_ns, round(inquiry.config.order_tolerance_s * NS_PER_S))
     text = verdict.replace("{a}", _named(first)).replace("{b}", _named(second)) + " " + facts
-    if a.span.overlaps(b.span) and "same time" not in verdict:
+    if a.stream_id == b.stream_id and a.span.overlaps(b.span) and "same time" not in verdict:
         text += " They overlap."
     ranked = (a, b) if gap_ns >= 0 else (b, a)
     if inquiry.question.relation == "last":

@@ -89,6 +89,10 @@ class Locator:
         self._retriever, self._calibration, self._k = retriever, calibration, k
         self.names = names
 
+    def over(self, retriever: Retriever) -> Locator:
+        """The same over another view of the memory."""
+        return Locator(retriever, self.names, self._calibration, self._k)
+
     def locate(self, cue: Cue, scope: Scope, modalities: tuple[Modality, ...] = ()) -> list[Candidate]:
         """Evidence for a cue, most probable first. `modalities` overrides the senses that the cue names."""
         wanted = modalities or cue.modalities or tuple(Modality)

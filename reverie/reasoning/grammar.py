@@ -205,12 +205,14 @@ YES_NO_ORDER = re.compile(
 )
 _CLOSE = r"(?P<close>right|just|immediately|directly|shortly|soon)?"
 RELATION = re.compile(
-    rf"[ ,]+{_CLOSE} ?\b(?P<rel>while|whilst|when|during|before|prior to|after|once|as soon as|following"
-    r"|at the (?:same )?(?:time|moment) (?:that|when|as|of))\b (?P<rest>.+)$"
+    rf"[ ,]+{_CLOSE} ?\b(?P<rel>while|whilst|when|during|before|prior to|after|once|as soon as|following|since|until"
+    r"|till|at the (?:same )?(?:time|moment) (?:that|when|as|of))\b (?P<rest>.+)$"
 )
 LEADING_RELATION = re.compile(
-    rf"^{_CLOSE} ?\b(?P<rel>while|whilst|when|during|before|after|once)\b (?P<rest>.+?), (?P<main>.+)$"
+    rf"^{_CLOSE} ?\b(?P<rel>while|whilst|when|during|before|after|once|since|until|till)\b (?P<rest>.+?), (?P<main>.+)$"
 )
+BEGINS = re.compile(r" (?:has |had )?(?:start(?:s|ed)?|begins?|began|begun|came on)$")
+ENDS = re.compile(r" (?:has |had )?(?:end(?:s|ed)?|stop(?:s|ped)?|finish(?:es|ed)?|is over|was over|went off)$")
 NO_MAIN = re.compile(r"(?:show me|find|tell me|the|exactly)(?: the)?(?: moment| time| part| scene)?")
 
 # --- words around the content of a phrase -------------------------------------------------------

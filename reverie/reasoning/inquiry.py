@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from reverie.reasoning.calibration import Calibration
 from reverie.reasoning.evidence import Candidate, Locator, Scope, joined
-from reverie.reasoning.phrasing import SENSE_PLACES, article, at, clock, listing, quote, sentence, through, upper_first
+from reverie.reasoning.phrasing import (
+    SENSE_PLACES,
+    article,
+    at,
+    clock,
+    listing,
+    quote,
+    sentence,
+    through,
+    upper_first,
+    wall_clock,
+)
 from reverie.reasoning.question import Cue, Question
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses
@@ -44,7 +57,19 @@ class ReasonerConfig(BaseModel):
     max_observations: int = Field(default=5000, ge=100)
     """Rows read when something is counted."""
     max_question_chars: int = Field(default=1000, ge=10)
+    timezone: str | None = None
+    """Zone in which days are counted and wall times told, by its IANA name ("Europe/Berlin"); null: the machine's."""
     calibration: Calibration = Calibration()
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str | None) -> str | None:
+        try:
+            return name and ZoneInfo(name).key
+        except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+            raise ValueError(f"{name!r} is no time zone") from error
+        except KeyError:
+            raise ValueError(f'there is no time zone {name!r}; give an IANA name such as "Europe/Berlin"') from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +81,7 @@ class Draft:
     confidence: float = 0.0
     abstained: bool = False
     computed: bool = False  # counted or compared: no reader may put it in other words
+    searched: str = ""  # where, if not where the inquiry as a whole looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +136,30 @@ class Inquiry:
         """The words that name its stream, when several streams are asked."""
         return f" of stream {candidate.stream_id!r}" if self.several else ""
 
+    @property
+    def zone(self) -> tzinfo | None:
+        return ZoneInfo(self.config.timezone) if self.config.timezone else None
+
+    def wall_ns(self, candidate: Candidate) -> int | None:
+        """The Unix time at which it began, where its stream knows."""
+        anchors = {stream.stream_id: stream.wall_anchor_ns for stream in self.streams}
+        anchor_ns = anchors.get(candidate.stream_id)
+        return None if anchor_ns is None else anchor_ns + candidate.span.start_ns
+
+    def beside_clock(self, candidate: Candidate) -> str:
+        """The wall time in brackets, and the stream, to stand after media time."""
+        wall_ns = self.wall_ns(candidate)
+        wall = f" ({wall_clock(datetime.fromtimestamp(wall_ns // NS_PER_S, self.zone))})" if wall_ns is not None else ""
+        return wall + self.stream(candidate)
+
     def when(self, candidate: Candidate) -> str:
-        return at(candidate.span) + self.stream(candidate)
+        return at(candidate.span) + self.beside_clock(candidate)
 
     def tell(self, candidate: Candidate, cue: Cue | None = None) -> str:
         """One sentence that says what a piece of evidence holds, and when."""
         when = self.when(candidate)
         if candidate.modality is Modality.SPEECH:
-            start = f"at {clock(candidate.span.start_ns)}{self.stream(candidate)}"
+            start = f"at {clock(candidate.span.start_ns)}{self.beside_clock(candidate)}"
             return sentence(f"{upper_first(start)} someone said", candidate.text)
         if candidate.modality is Modality.WRITING:
             return sentence(f"{upper_first(when)} the screen showed", candidate.text)

@@ -126,17 +126,17 @@ def answer_from_quotes(inquiry: Inquiry, sense: str) -> Draft | None:
     return quoted(inquiry, holding) if holding else None
 
 
-def answer_calendar(inquiry: Inquiry) -> Draft:
-    """A calendar time is no media time, but may be part of what was said: "on Fridays"."""
+def quoted_calendar(inquiry: Inquiry) -> Draft | None:
+    """A calendar time may be part of what was said: "on Fridays"."""
     question = inquiry.question
+    assert question.calendar is not None
     cue = question.whole or question.cue
-    asked = set(stems(question.calendar)) - set(stems("on last this the"))
+    asked = set(stems(question.calendar.words)) - _WHEN_WORDS
     if not cue.is_empty:
         found = inquiry.credible(inquiry.locator.locate(cue, inquiry.scope, TEXT))
         if holding := [c for c in found if asked <= set(stems(c.text))]:
             return quoted(inquiry, holding)
-    reason = f"Calendar times ({question.calendar!r}) are not understood; ask with media times, "
-    return abstention(inquiry, "", reason=reason + 'such as "between 1:10 and 2:00" or "in the last minute".')
+    return None
 
 
 def _is_asking(word: str, cue: Cue, sense: str) -> bool:
@@ -164,3 +164,4 @@ def _answers(candidate: Candidate, core: Sequence[str], cue: Cue, sense: str, qu
 
 _ASKING = frozenset(stems("colour color colours colors kind type name direction way doing action activity"))
 _ANYONE = frozenset(listed("person people man woman boy girl child kid guy lady voice speaker picture screen"))
+_WHEN_WORDS = frozenset(stems("on in at of the last this from between and to since after before until around about by"))

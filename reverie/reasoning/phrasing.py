@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
+from datetime import datetime
 
 from reverie.types import NS_PER_S, Box, Modality, TimeSpan
 
 MAX_QUOTE_CHARS = 280
+_DAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 def clock(time_ns: int) -> str:
@@ -15,6 +18,11 @@ def clock(time_ns: int) -> str:
     seconds = max(0, time_ns) // NS_PER_S
     hours, minutes, rest = seconds // 3600, seconds // 60 % 60, seconds % 60
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def wall_clock(moment: datetime) -> str:
+    """Wall time: "Mon 23 Nov 2026, 14:03:20"."""
+    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment:%Y, %H:%M:%S}"
 
 
 def at(span: TimeSpan) -> str:

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reverie.reasoning import grammar
+from reverie.reasoning.calendar_time import CalendarTime, find_calendar
 from reverie.reasoning.grammar import QuestionKind
-from reverie.reasoning.timewords import NOW, TimeExpression, calendar_words, parse_time
+from reverie.reasoning.timewords import NOW, TimeExpression, parse_time
 from reverie.reasoning.vocabulary import STOPWORDS, content_words, plain, words
 from reverie.types import Modality
 
@@ -46,11 +47,15 @@ class Cue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
-    """Another moment that bounds the question: while, before or after something that has to be found first."""
+    """Another moment that bounds the question: while, before or after something that has to be found first.
+
+    `edge` says which end of it is meant where the words do: "after the rain started", "until the music stopped".
+    """
 
     relation: Literal["while", "before", "after"]
     cue: Cue
     close: bool = False  # "right after"
+    edge: Literal["", "start", "end"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ class Question:
     `relation` is what an ORDER question asks ("first", "last", "before", "after", "which"), or which of
     several a list is asked for ("first", "last"). `whole` is the content before a "while", "before" or
     "after" clause was split off, because "what should be watered before noon" may be one thing that was
-    said. `calendar` is a calendar expression that media time cannot answer.
+    said. `calendar` is a calendar time in it, and `timed` the question without that, to be asked of the time it means.
     """
 
     text: str
@@ -71,7 +76,8 @@ class Question:
     modalities: tuple[Modality, ...] = ()
     relation: str = ""
     whole: Cue | None = None
-    calendar: str = ""
+    calendar: CalendarTime | None = None
+    timed: Question | None = None
     plain: str = ""
 
     @property
@@ -105,15 +111,23 @@ def parse(text: str) -> Question:
         body = pattern.sub(full, body)
     body = _tidy(grammar.TAIL.sub("", grammar.POLITE.sub("", _tidy(body), count=1)))
     body = grammar.BEFORE_ASKING.sub("", body)
+    names = proper_names(text)
+    question = _timed(text, body, quotes, names)
+    calendar, rest = find_calendar(body)
+    if calendar is None:
+        return question
+    return replace(question, calendar=calendar, timed=_timed(text, rest, quotes, names))
+
+
+def _timed(text: str, body: str, quotes: list[str], names: frozenset[str]) -> Question:
+    """A plain question, its media time taken out."""
     present = bool(grammar.PRESENT.search(body))
     time, rest = parse_time(body)
     rest = _tidy(grammar.TAIL.sub("", _tidy(rest)))
     if present and time is None:
         time = NOW
-    names = proper_names(text)
     question = _read(rest, quotes, names)
-    calendar = calendar_words(body)
-    return replace(question, text=text, plain=body, time=time, calendar=calendar, kind=_now_kind(question, time))
+    return replace(question, text=text, plain=body, time=time, kind=_now_kind(question, time))
 
 
 def _tidy(text: str) -> str:
@@ -252,16 +266,22 @@ def _split_anchor(rest: str, quotes: list[str], names: frozenset[str]) -> tuple[
         return None, rest
     if not main.split() or grammar.NO_MAIN.fullmatch(main):
         return None, rest
+    edge: Literal["", "start", "end"] = ""
+    if match_edge := grammar.BEGINS.search(clause) or grammar.ENDS.search(clause):
+        edge = "start" if grammar.BEGINS.search(clause) else "end"
+        clause = clause[: match_edge.start()]
     cue = cue_of(clause, quotes, names)
     if cue.is_empty:
         return None, rest
     word = match["rel"]
     relation: Literal["while", "before", "after"] = "while"
-    if word in ("before", "prior to"):
+    if word in ("before", "prior to", "until", "till"):
         relation = "before"
-    elif word in ("after", "once", "as soon as", "following"):
+    elif word in ("after", "once", "as soon as", "following", "since"):
         relation = "after"
-    return Anchor(relation=relation, cue=cue, close=bool(match["close"])), main
+    if word == "since" and not edge:
+        edge = "start"
+    return Anchor(relation=relation, cue=cue, close=bool(match["close"]), edge=edge), main
 
 
 def _read_order(rest: str, quotes: list[str], names: frozenset[str]) -> Question | None:

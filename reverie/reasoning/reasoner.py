@@ -16,21 +16,24 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from reverie.clock import Clock, SystemClock
 from reverie.errors import UsageError
 from reverie.reasoning.calibration import Example
 from reverie.reasoning.computing import answer_duration, answer_how_many, answer_order
 from reverie.reasoning.evidence import Candidate, Locator, Scope
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
-from reverie.reasoning.locating import answer_calendar, answer_found, answer_from_quotes, quoted
+from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
 from reverie.reasoning.phrasing import between, clock, quote, through
+from reverie.reasoning.places import find_place
 from reverie.reasoning.question import TEXT, Question, parse
 from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
 from reverie.reasoning.recounting import answer_colours, answer_now, answer_summary
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses, asks_picture_colour, missing_sense
 from reverie.reasoning.vocabulary import content_words, coverage, stem, stems
+from reverie.reasoning.wall import answer_at_calendar
 from reverie.types import NS_PER_S, Answer, Modality, StreamRecord, TimeSpan
 
 _LOG = logging.getLogger(__name__)
@@ -48,7 +51,8 @@ class Reasoner:
     """Answers questions about one memory.
 
     `senses` says what the profile perceives; `reader` may rephrase what was found, never what was
-    counted or compared. Thread-safe if the retriever is: it keeps no state between questions.
+    counted or compared; `clock` says what day "yesterday" is. Thread-safe if the retriever is: it keeps no
+    state between questions.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Reasoner:
         senses: Senses,
         config: ReasonerConfig | None = None,
         reader: Reader | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._retriever, self._senses, self._reader = retriever, senses, reader
+        self._clock = clock or SystemClock()
         self._config = config or ReasonerConfig()
         self._locator = Locator(retriever, NameBook(senses), self._config.calibration, self._config.k)
 
@@ -92,8 +98,11 @@ class Reasoner:
                 f"the question has {len(text)} characters; ask one of at most {self._config.max_question_chars}"
             )
         streams = self._streams(stream_ids)
+        there, rest = find_place(text, streams)
+        if there:
+            stream_ids, streams = there, tuple(stream for stream in streams if stream.stream_id in there)
         watched = _watched(streams)
-        question = parse(text)
+        question = replace(parse(rest), text=text)
         newest = streams[-1].watched.end_ns if streams else 0
         now = newest if now_ns is None else now_ns
         span = question.time.resolve(watched, now) if question.time is not None else None
@@ -124,8 +133,15 @@ class Reasoner:
         question = inquiry.question
         if not inquiry.streams:
             return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
-        if question.calendar:
-            return answer_calendar(inquiry)
+        if question.calendar is not None:
+            draft = answer_at_calendar(inquiry, self._clock.wall_ns(), self._answer)
+            if draft is not None:
+                return draft
+        return self._answer(inquiry)
+
+    def _answer(self, inquiry: Inquiry) -> Draft:
+        """The answer in the inquiry's scope."""
+        question = inquiry.question
         if outside := _outside(inquiry):
             return outside
         if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:
@@ -169,7 +185,7 @@ class Reasoner:
         )
 
     def _finish(self, inquiry: Inquiry, draft: Draft) -> Answer:
-        searched = inquiry.searched()
+        searched = draft.searched or inquiry.searched()
         if draft.abstained:
             return Answer(text=draft.text, citations=(), confidence=draft.confidence, abstained=True, searched=searched)
         evidence = list(dict.fromkeys(draft.evidence))[: self._config.max_citations]
@@ -226,14 +242,19 @@ def _outside(inquiry: Inquiry) -> Draft | None:
 def _beside(question: Question, moment: Candidate, inquiry: Inquiry) -> TimeSpan:
     """The span that a "while", "before" or "after" leaves, within what was asked for."""
     assert question.anchor is not None
-    asked = inquiry.span
-    margin = NS_PER_S // 2
-    reach = round(inquiry.config.after_s * NS_PER_S) if question.anchor.close else asked.duration_ns + 1
+    asked, anchor = inquiry.span, question.anchor
+    margin, after_ns = NS_PER_S // 2, round(inquiry.config.after_s * NS_PER_S)
+    reach = after_ns if anchor.close else asked.duration_ns + 1
     low, high = moment.span.start_ns - margin, moment.span.end_ns + margin
-    if question.anchor.relation == "after":
-        low, high = moment.span.end_ns - margin, moment.span.end_ns + reach
-    elif question.anchor.relation == "before":
-        low, high = moment.span.start_ns - reach, moment.span.start_ns + margin
+    if anchor.relation == "after":
+        edge_ns = moment.span.start_ns if anchor.edge == "start" else moment.span.end_ns
+        low, high = edge_ns - margin, edge_ns + reach
+    elif anchor.relation == "before":
+        edge_ns = moment.span.end_ns if anchor.edge == "end" else moment.span.start_ns
+        low, high = edge_ns - reach, edge_ns + margin
+    elif anchor.edge:  # "when the music stopped"
+        edge_ns = moment.span.start_ns if anchor.edge == "start" else moment.span.end_ns
+        low, high = edge_ns - margin, edge_ns + after_ns
     low, high = max(0, low, asked.start_ns), min(high, asked.end_ns)
     return TimeSpan(start_ns=low, end_ns=max(low, high))
 

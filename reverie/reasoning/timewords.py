@@ -2,8 +2,7 @@
 
 `parse_time` takes them out of a question and gives one `TimeExpression`, which is resolved later
 against what was watched: "the last ten seconds" means the end of the stream, or now. Several
-expressions in one question are intersected. Calendar words ("yesterday", "3 pm") are found by
-`calendar_words`, so that they can be refused instead of being read as content.
+expressions in one question are intersected. Calendar time ("yesterday", "3 pm") is read by `calendar_time`.
 """
 
 from __future__ import annotations
@@ -187,11 +186,6 @@ _RULES = (
     ),
 )  # fmt: skip
 _COMPILED = tuple((re.compile(pattern), build) for pattern, build in _RULES)
-_CALENDAR = re.compile(
-    r"\b(yesterday|today|tonight|tomorrow|this (?:morning|afternoon|evening|week|month|year)"
-    r"|last (?:night|week|month|year)|(?:last |on )(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"|\d{1,2}(?::\d{2})? ?(?:[ap]\.?m\b\.?|o'clock))"
-)
 
 
 def parse_time(text: str) -> tuple[TimeExpression | None, str]:
@@ -220,9 +214,3 @@ def _both(first: TimeExpression, second: TimeExpression) -> TimeExpression:
         is_now=first.is_now,
         also=second if first.also is None else _both(first.also, second),
     )
-
-
-def calendar_words(text: str) -> str:
-    """The first calendar expression in a question ("yesterday", "3 pm"), or the empty string."""
-    match = _CALENDAR.search(text)
-    return match[0] if match else ""

@@ -8,7 +8,7 @@ from typing import Any
 
 TABLES = (
     "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
-    "revision", "pin", "centre", "episode", "episode_vector", "familiarity",
+    "revision", "pin", "centre", "episode", "episode_vector", "familiarity", "forgotten",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -261,3 +262,12 @@ def test_many_short_streams_fit_too(tmp_path):
         assert all(memory.timeline(stream_ids=(f"clip {number}",)) for number in range(25))
         memory.write([EndOfStream(stream_id="clip 0", pts_ns=ns(120))])
     assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize("picture_bytes", [20_000, 300_000], ids=["kept", "too large to be kept"])
+def test_pictures_that_will_not_be_kept_take_no_room(tmp_path, picture_bytes):
+    picture = b"\xff\xd8" + bytes(picture_bytes) + b"\xff\xd9"
+    with open_memory(tmp_path, LIMIT) as memory:
+        memory.write([replace(seen("one scene", at_s, noise=0.1), thumbnail=picture) for at_s in range(120)])
+        assert {event.level for event in memory.timeline()} == {0}
+        assert memory.stats().observations["vision"] == 120

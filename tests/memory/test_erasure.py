@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import pytest
 
 from reverie.errors import UsageError
-from reverie.memory import Memory
+from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory.demotion import Demoted, demote
 from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, bytes_in, rows_of
 from tests.memory.worlds import BagOfWords, heard, jpeg, make_stream, said, seen, span, things, written
@@ -28,7 +30,7 @@ def fill(memory):
         memory.write([seen(f"scene {minute}", 60 * minute + 20, picture=minute)])
         if minute == 30:
             memory.write([
-                said(f"my {SECRET} is 4711", 1830, 1832), written(f"{SECRET.upper()} SIGN", 1831, 1835),
+                said(f"my {SECRET} is 4711", 1830, 1832), written(f"{SECRET.upper()} SIGN", 1831, 1836),
                 seen("quetzalpainting", 1835, picture=900), heard("theremintune", 1836, 1839),
                 dataclasses.replace(things(1840, {7: "aardvarkbox"}), thumbnail=jpeg(901)),
             ])  # fmt: skip
@@ -124,19 +126,178 @@ def test_space_returns_to_the_disk(memory, tmp_path):
     assert (tmp_path / "m" / "memory.sqlite").stat().st_size - empty < (before - empty) / 2
 
 
-def test_a_reader_that_holds_the_log_makes_the_receipt_incomplete(tmp_path):
-    from reverie.memory import MemoryConfig, StoreConfig
-
+@pytest.fixture
+def impatient(tmp_path):
+    """A memory with a secret whose log a reader holds, and the reader."""
     config = MemoryConfig(store=StoreConfig(busy_timeout_s=0.05))
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as memory:
-        memory.write([said(SECRET, 1, 2)])
+        memory.write([said(SECRET, 1, 2), said("lantern", 3, 4)])
         with Memory.open(tmp_path, text_encoder=BagOfWords()) as reader:
             reader._store.reader.execute("BEGIN")
-            assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone() == (1,)
-            assert not memory.forget(everything=True).complete
-            reader._store.reader.execute("COMMIT")
-        assert memory.forget(everything=True).complete
+            assert reader._store.reader.execute("SELECT count(*) FROM observation").fetchone() == (2,)
+            yield memory, reader._store.reader
+
+
+def test_forgetting_that_a_reader_holds_up_is_finished_when_it_lets_go(impatient, tmp_path):
+    memory, reader = impatient
+    assert not memory.forget(text=SECRET).complete
+    assert not memory.settled
+    assert not memory._finisher.wait(0)
+    assert bytes_in(tmp_path, SECRET.encode())  # the reader's snapshot still needs it
+    memory.write([said("bridge", 5, 6)])  # writing goes on meanwhile
+    reader.execute("COMMIT")
+    assert memory._finisher.wait(30)  # nobody calls again
+    assert memory.settled
+    assert bytes_in(tmp_path, SECRET.encode()) == []
+    assert [row.text for row in memory.rows()] == ["lantern", "bridge"]
+    assert memory.forget(text="lantern").complete
+
+
+def test_forgetting_that_a_closed_writer_left_is_finished_by_the_next(impatient, tmp_path):
+    memory, reader = impatient
+    assert not memory.forget(text=SECRET).complete
+    memory.close()
+    assert bytes_in(tmp_path, SECRET.encode())
+    config = MemoryConfig(store=StoreConfig(busy_timeout_s=0.05))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=config) as again:
+        assert not again.settled  # the reader is still there
+        reader.execute("COMMIT")
+        assert again._finisher.wait(30)
         assert bytes_in(tmp_path, SECRET.encode()) == []
+
+
+def test_the_receipt_names_the_copies_that_it_cannot_reach(memory, tmp_path):
+    memory.write([said(SECRET, 1, 2)])
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords()) as reader:  # readers make copies, too
+        assert reader.backup(tmp_path / "monday").noted
+        reader.export("json", path=tmp_path / "out.json")
+        (tmp_path / "out.json").touch()
+    memory.backup(tmp_path / "tuesday")
+    for _ in range(2):
+        memory.export("srt")
+    shutil.rmtree(tmp_path / "tuesday")
+    receipt = memory.forget(everything=True)
+    told = [(copy.kind, copy.path, copy.there) for copy in receipt.copies]
+    assert told == [
+        ("backup", str(tmp_path / "monday"), True),
+        ("json", str(tmp_path / "out.json"), True),
+        ("backup", str(tmp_path / "tuesday"), False),
+        ("srt", "", None),
+    ]
+    with Memory.open(tmp_path / "monday", text_encoder=BagOfWords(), mode="w") as copy:
+        assert [known.kind for known in copy.forget(everything=True).copies] == ["original"]
+    assert len(memory.forget(everything=True, copies_too=True).copies) == 4  # the list outlived everything, till now
+    assert memory.forget(everything=True).copies == ()
+    with pytest.raises(UsageError, match="together with everything"):
+        memory.forget(text="x", copies_too=True)
+
+
+def test_a_list_of_copies_with_a_torn_line_is_read_and_gone_on_with(memory, tmp_path):
+    memory.write([said("lantern", 1, 2)])
+    memory.export("srt")
+    with open(tmp_path / "m" / "copies.jsonl", "ab") as file:
+        file.write(b'{"kind": "backup", "pa')
+    memory.export("json")
+    assert [copy.kind for copy in memory.forget(text="lantern").copies] == ["srt", "json"]
+
+
+def test_words_go_from_every_sense_and_nothing_else_does(memory, tmp_path):
+    fill(memory)
+    memory.write([said(f"no {SECRET}s here", 100, 102, "radio"), said("only the radio", 103, 104, "radio")])
+    before = {(row.stream_id, row.modality, row.seq): row for row in memory.rows()}
+    receipt = memory.forget(text=SECRET)
+    assert receipt.complete
+    assert receipt.senses == {"writing": 1, "speech": 2}  # in any case, and with an ending
+    assert receipt.pictures == 2  # what was in sight: the last picture before the words, and the one that came during
+    for trace in (SECRET.encode(), SECRET.upper().encode(), b"4711"):
+        assert bytes_in(tmp_path / "m", trace) == [], trace
+    left = {(row.stream_id, row.modality, row.seq): row for row in memory.rows()}
+    assert left.keys() < before.keys()
+    assert len(before) - len(left) == 3
+    assert all(hit.lexical == 0 for hit in memory.search(Query(text=SECRET, k=50)))
+    assert [gap for gap in memory.gaps() if gap.reason == "forgotten"] == []
+    assert_whole(tmp_path / "m")
+    assert memory.verify().sound
+    assert memory.write([said(f"my {SECRET} is 4711", 1830, 1832)]).repeated == 1  # it does not come back
+    assert memory.write([said(f"my {SECRET} is 4711", 3700, 3702)]).committed == 1  # said anew it is news
+
+
+@pytest.mark.parametrize("name", ["quetzalpainting", "theremintune", "aardvarkbox"])
+def test_names_go_with_their_moments_sounds_and_visits(memory, tmp_path, name):
+    fill(memory)
+    memory.write([things(3601, {8: "person", 9: "aardvarkbox"}), things(3602, {8: "aardvarkbox"})])
+    memory.write([things(at_s, {8: "person"}) for at_s in (3603, 3604)])
+    receipt = memory.forget(text=name.upper())
+    assert receipt.labels >= 1
+    assert bytes_in(tmp_path / "m", name.encode()) == []
+    assert name not in {label.name for label in memory.labels()}
+    assert all(name not in hit.text for hit in memory.search(Query(text=name, k=50)))
+    assert all(label.name != name for event in memory.timeline() for label in event.labels)
+    assert_whole(tmp_path / "m")
+    assert memory.verify().sound
+    assert [visit.name for visit in memory.tracks(span=span(3600, 3700))].count("person") == 1  # the other thing stays
+    if name == "aardvarkbox":
+        assert (receipt.tracks, receipt.observations) == (2, 0)
+        boxes = [box.name for row in memory.rows(modalities=(Modality.OBJECTS,)) for box in row.boxes]
+        assert set(boxes) == {"person"}
+    if name == "quetzalpainting":  # no earlier picture seems to stand where it was
+        assert memory.observations((Modality.VISION,), span=span(1836, 1850)) == []
+
+
+def test_all_words_have_to_match_in_the_span_and_stream_that_are_named(memory):
+    memory.write([said("the red lantern", 1, 2), said("the lantern", 3, 4), said("a red bridge", 5, 6)])
+    memory.write([said("red lantern", 7, 8, "radio")])
+    spoken = lambda: [row.text for row in memory.rows(modalities=(Modality.SPEECH,))]  # noqa: E731
+    assert memory.forget(text="lanterns red", span=span(2, 9)).observations == 1
+    assert spoken() == ["the red lantern", "the lantern", "a red bridge"]
+    assert memory.forget(text="red", stream_ids=["radio"]).observations == 0
+    assert memory.forget(text="red", stream_ids=["tv"], span=span(0, 3)).observations == 1
+    assert spoken() == ["the lantern", "a red bridge"]
+    with pytest.raises(UsageError, match="has no word"):
+        memory.forget(text=" -- ")
+
+
+def test_a_dry_run_counts_what_would_go_and_changes_nothing(memory, tmp_path):
+    fill(memory)
+    before = rows_of(tmp_path / "m")
+    for what in ({"text": SECRET}, {"span": span(1825, 1850)}, {"stream_ids": ["tv"]}, {"everything": True}):
+        told = memory.forget(**what, dry_run=True)
+        assert told.dry_run
+        assert rows_of(tmp_path / "m") == before
+        assert len(told.found) == min(told.observations, 100)
+        if "text" in what:
+            assert {found.text for found in told.found} == {f"my {SECRET} is 4711", f"{SECRET.upper()} SIGN"}
+    assert_whole(tmp_path / "m")
+    done = memory.forget(text=SECRET)
+    assert done.found == ()  # a receipt does not quote what is gone
+    assert done.observations == memory.forget(text=SECRET, dry_run=True).observations + 2
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+@pytest.mark.parametrize("what", [{"span": span(1825, 1850)}, {"text": SECRET}])
+def test_what_became_coarser_is_forgotten_too(memory, tmp_path, steps, what):
+    fill(memory)
+    memory.write([seen("mountain", 3599, picture=902)])
+    with memory._store.transaction() as db:
+        for _ in range(steps):
+            for (event,) in db.execute("SELECT id FROM event WHERE NOT open ORDER BY start_ns").fetchall():
+                demote(db, event, Demoted(), 0.0)
+    memory._remove_orphans()
+    memory._store.reclaim()
+    assert {event.level for event in memory.timeline() if not event.open} == {steps}
+    if steps == 1:
+        assert bytes_in(tmp_path / "m", SECRET.encode())
+    memory.forget(**what)
+    traces = TRACES if "span" in what else [*TRACES[:4], jpeg(900)[-300:-100]]
+    for trace in traces:
+        assert bytes_in(tmp_path / "m", trace) == [], trace
+    assert all(hit.lexical == 0 for hit in memory.search(Query(text=SECRET, k=50)))
+    inside = [hit for hit in memory.observations(span=span(1830, 1832)) if SECRET in hit.text.lower()]
+    assert inside == []
+    if "span" in what:
+        assert memory.observations(span=span(1825, 1850)) == []
+    assert_whole(tmp_path / "m")
+    assert memory.verify().sound
 
 
 def test_say_what_to_forget(memory):

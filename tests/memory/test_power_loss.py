@@ -154,7 +154,7 @@ def test_a_picture_folder_that_a_killed_writer_left_unsynced_is_synced_by_the_ne
 
     def work() -> None:
         Memory.open(root, text_encoder=BagOfWords(), mode="w").close()
-        PictureFolder(root).path_of(PictureFolder.name_of(item.thumbnail)).parent.mkdir(parents=True)
+        PictureFolder(root).path_of(PictureFolder(root).name_of(item.thumbnail)).parent.mkdir(parents=True)
         with Memory.open(root, text_encoder=BagOfWords(), mode="w") as memory:
             memory.write([item])
             os._exit(0)

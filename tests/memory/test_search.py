@@ -249,3 +249,44 @@ def test_weights_are_options(tmp_path):
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", config=ONLY_WORDS) as memory:
         memory.write(make_stream(1, duration_s=60))
         assert all(hit.lexical > 0 for hit in memory.search(Query(text="lantern", k=30, modalities=TEXTS)))
+
+
+@pytest.mark.parametrize(
+    ("question", "role"),
+    [
+        ("What did I say about copper?", "user"),
+        ("What did you say about copper?", "assistant"),
+    ],
+)
+def test_the_role_that_a_question_means_is_preferred(memory, question, role):
+    memory.write([said("assistant: the copper pipe", 5, 6), said("user: the copper pipe", 1005, 1006)])
+    assert best(memory.search(Query(text=question))).text.startswith(role)
+    assert len(memory.search(Query(text=question))) == 2
+
+
+def test_a_question_that_means_both_or_no_one_prefers_no_role(memory):
+    memory.write([said("assistant: the copper pipe", 5, 6), said("user: the copper pipe", 1005, 1006)])
+    for question in ("What did you tell me about copper?", "Where is the copper pipe?"):
+        hits = memory.search(Query(text=question))
+        assert hits[0].lexical == hits[1].lexical
+        assert hits[0].score == pytest.approx(hits[1].score, abs=0.1)
+
+
+def test_words_that_only_ask_are_looked_for_only_when_alone():
+    assert terms_of("How many days ago did I buy a smoker?") == ["buy", "smoker"]
+    assert terms_of("How many days ago?") == ["many", "days", "ago"]
+
+
+def test_a_place_is_a_filter(memory):
+    from reverie.types import StreamStart
+
+    for name, place in (("a", "kitchen"), ("b", "garden")):
+        memory.write([
+            StreamStart(stream_id=name, uri="", live=True, has_video=False, has_audio=True, place=place),
+            said("copper", 5, 6, name),
+        ])  # fmt: skip
+    assert [hit.stream_id for hit in memory.search(Query(text="copper", places=("garden",)))] == ["b"]
+    assert memory.search(Query(text="copper", places=("garden",), stream_ids=("a",))) == []
+    assert [hit.stream_id for hit in memory.search(Query(places=("kitchen",)))] == ["a"]
+    assert memory.search(Query(places=("attic",))) == []
+    assert [record.place for record in memory.streams()] == ["kitchen", "garden"]

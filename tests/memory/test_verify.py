@@ -30,7 +30,8 @@ def sound(tmp_path_factory):
     with open_memory(root) as memory:
         memory.write(make_stream(1, gap=True))
         memory.write(make_stream(2, stream_id="radio"))
-        memory.write([said("late words", 3, 4, seq=10**15)])
+        memory.write([said("late words", 3, 4, seq=10**15), said("unwanted", 5, 6, seq=10**15 + 1)])
+        memory.forget(text="unwanted")
         memory.forget(span=span(30, 40), stream_ids=["radio"])
         memory.write([seen("cat", 130, picture=5), EndOfStream(stream_id="tv", pts_ns=ns(140))])
         memory.write([seen("cat", 900_000, picture=6)])  # the time of the stream leaps

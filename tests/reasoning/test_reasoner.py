@@ -380,3 +380,32 @@ def test_a_profile_without_pictures_still_answers_from_words():
     deaf_to_pictures = Senses(profile="listening", modalities=(SPEECH,), missing=SENSES.missing)
     answer = Reasoner(sample(), deaf_to_pictures).ask("What did she say about the train?")
     assert first(answer) == (SPEECH, 42, 45)
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("When was the cat seen after the music started?", 55),
+        ("When was the cat seen after the music stopped?", 70),
+        ("When was the cat seen before the music started?", 12),
+        ("What animal was seen while the music played?", 55),
+        ("Was a dog seen since the music began?", 58),
+        ("Was a bird seen until the music stopped?", 52),
+    ],
+)
+def test_an_edge_of_another_moment_bounds_the_question(question, found):
+    memory = FakeRetriever().watched(120).play(50, 60)
+    memory.track("cat", 12, 20).track("cat", 55, 57).track("cat", 70, 75)
+    memory.track("dog", 30, 32).track("dog", 58, 59).track("bird", 52, 53).track("bird", 80, 82)
+    answer = Reasoner(memory, SENSES).ask(question)
+    assert not answer.abstained, answer.text
+    assert found in [citation.span.start_s for citation in answer.citations]
+    assert all(c.span.start_s >= 0 for c in answer.citations)
+
+
+def test_what_came_before_the_edge_is_left_out():
+    memory = FakeRetriever().watched(120).play(50, 60).track("cat", 12, 20).track("cat", 55, 57)
+    reasoner = Reasoner(memory, SENSES)
+    assert reasoner.ask("When was the cat seen after the music stopped?").abstained
+    later = reasoner.ask("When was the cat seen after the music started?")
+    assert 12 not in [citation.span.start_s for citation in later.citations]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reverie.reasoning.timewords import calendar_words, parse_time
+from reverie.reasoning.timewords import parse_time
 from reverie.types import TimeSpan, ns
 from tests.reasoning.fakes import span
 
@@ -77,15 +77,6 @@ def test_the_first_minute_counts_from_where_watching_began():
     expression, _ = parse_time("in the first minute")
     assert expression is not None
     assert expression.resolve(span(100, 300), ns(300)) == span(100, 160)
-
-
-@pytest.mark.parametrize("text", ["what happened yesterday", "at 3 pm", "what was said this morning", "on monday"])
-def test_calendar_words_are_found(text):
-    assert calendar_words(text)
-
-
-def test_media_times_are_no_calendar_words():
-    assert not calendar_words("what happened at 0:35 and at 12:10")
 
 
 @given(st.text(max_size=200))

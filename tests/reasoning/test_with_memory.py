@@ -2,8 +2,9 @@
 
 import pytest
 
+from reverie.clock import ManualClock
 from reverie.memory.memory import Memory
-from reverie.reasoning import Reasoner, Retriever
+from reverie.reasoning import Reasoner, ReasonerConfig, Retriever
 from reverie.types import (
     Box,
     EndOfStream,
@@ -121,3 +122,28 @@ def test_abstains_on_what_was_never_written(reasoner, question):
     answer = reasoner.ask(question)
     assert answer.abstained, answer.text
     assert answer.citations == ()
+
+
+def test_calendar_time_is_asked_of_each_stream(tmp_path):
+    """Two streams of one memory, heard on 1 and on 2 January 2026, asked on the 2nd at noon."""
+    day_ns, new_year_ns = 86_400 * 10**9, 1_767_225_600 * 10**9
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        for number, text in enumerate(("The train leaves from platform seven.", "The train was cancelled.")):
+            name, anchor_ns = f"day {number + 1}", new_year_ns + number * day_ns + 9 * 3600 * 10**9
+            memory.write([
+                StreamStart(
+                    stream_id=name, uri="", live=True, has_video=False, has_audio=True, wall_anchor_ns=anchor_ns
+                ),
+                Observation(stream_id=name, seq=0, span=span(60, 64), modality=Modality.SPEECH, text=text),
+                Watermark(stream_id=name, pts_ns=ns(600)),
+            ])  # fmt: skip
+        clock = ManualClock(wall_ns=new_year_ns + day_ns + day_ns // 2)
+        reasoner = Reasoner(memory, SENSES, ReasonerConfig(timezone="UTC"), clock=clock)
+        for question, stream in (
+            ("What was said about the train yesterday?", "day 1"),
+            ("What was said about the train this morning?", "day 2"),
+            ("What was said about the train on 1 January between 9:00 and 9:05 am?", "day 1"),
+        ):
+            answer = reasoner.ask(question)
+            assert [citation.stream_id for citation in answer.citations] == [stream], answer.text
+        assert reasoner.ask("What was said about the train on 31 December?").abstained

@@ -1,0 +1,132 @@
+"""Each part of the byte budget's policy on and off: what it is worth in recall, at what bytes.
+
+    python benchmarks/ablation.py [--data FOLDER] [--seeds 5 6 7 8 9] [--length day] [--max-bytes 1200000] [--json]
+
+The composed streams of needle.py with other seeds than those on which constants were chosen (0 to 4). What is no option
+of `MemoryConfig` is changed in the module that holds it while the stream is written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from math import log
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.report import arguments, progress, publish, table
+from benchmarks.retention import drawn_anew
+from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share
+from reverie.memory import MemoryConfig, merging, retention, thinning
+
+K = 5
+Score = Callable[[float, float, int, float, int], float]
+
+
+@contextmanager
+def scored(score: Score) -> Iterator[None]:
+    """Events are demoted by another score than retention's; its arguments are the same."""
+    with patch.object(retention, "score", score):
+        yield
+
+
+@contextmanager
+def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]:
+    """What is kept of an event at level 1, and of an episode."""
+    with (
+        patch.multiple(thinning, MAX_MOMENTS=moments, MAX_EPISODE_MOMENTS=episode_moments),
+        patch.object(merging, "_MAX_TEXT_BYTES", text_bytes),
+    ):
+        yield
+
+
+@contextmanager
+def factor(of_a_level: float) -> Iterator[None]:
+    """How much longer a coarser level is kept."""
+    with patch.object(retention, "_LEVEL_FACTOR", log(of_a_level)):
+        yield
+
+
+def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
+    shipped = retention.score
+    most, episode, text = thinning.MAX_MOMENTS, thinning.MAX_EPISODE_MOMENTS, merging._MAX_TEXT_BYTES
+
+    def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
+        def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
+            return shipped(age * days, standing_out * stands_out, level, long_s, strength)
+
+        return lambda: scored(score)
+
+    def option(**values: object) -> tuple[MemoryConfig, Around]:
+        return config.model_copy(update=values), nullcontext
+
+    return {
+        "shipped": (config, nullcontext),
+        "surprise and repeats off": (config, changed(standing_out=0.0)),
+        "surprise and repeats ten times": (config, changed(standing_out=10.0)),
+        "age off": (config, changed(age=0.0)),
+        "forgetting = fifo": option(forgetting="fifo"),
+        "forgetting = lifo": option(forgetting="lifo"),
+        "level factor 2": (config, lambda: factor(2.0)),
+        "level factor 16": (config, lambda: factor(16.0)),
+        "events: 2 moments": (config, lambda: sized(2, episode, text)),
+        "events: 8 moments": (config, lambda: sized(8, episode, text)),
+        "episodes: 4 moments, 400 bytes": (config, lambda: sized(most, 4, 400)),
+        "episodes: 16 moments, 1600 bytes": (config, lambda: sized(most, 16, 1600)),
+        "episodes: 64 moments, 6400 bytes": (config, lambda: sized(most, 64, 6400)),
+        "short term not spared": option(short_term_s=0.0),
+        "no repeats, no episodes": option(consolidate_every_s=FOREVER_S),
+    }
+
+
+def main() -> None:
+    args = arguments(
+        __doc__,
+        seeds={"type": int, "nargs": "+", "default": [5, 6, 7, 8, 9]},
+        length={"default": "day", "choices": ("hour", "day", "week", "month")},
+        max_bytes={"type": int, "default": 1_200_000},
+    )
+    bench = Bench(args.work, args.data)
+    runs: dict[str, list[Run]] = {}
+    for seed in args.seeds:
+        progress(f"{args.length}, seed {seed}")
+        stream = bench.stream(args.length, seed)
+        whole = bench.reverie("append only", stream, budget(None))
+        for name, (config, around) in variants(budget(args.max_bytes)).items():
+            label = "reverie" if name == "shipped" else f"ablation: {name}"
+            runs.setdefault(name, []).append(bench.reverie(label, stream, config, around))
+        aim_bytes = runs["shipped"][-1].num_bytes
+        runs.setdefault("levels off: deletion", []).append(bench.baseline("deletion", stream, aim_bytes, whole))
+    rows = [(name, *row(own, runs["shipped"])) for name, own in runs.items()]
+    body = table(("what is changed", "MB", f"recall @{K}", "shipped less this, 95 %", "tight", "habits"), rows)
+    figures = {name: {"bytes": num_bytes(own), "recall": round(recall(own), 4)} for name, own in runs.items()}
+    publish("ablation", f"Parts of the byte budget's policy, a {args.length} each", body, figures, args.json)
+
+
+def row(runs: list[Run], shipped: list[Run]) -> tuple[str, ...]:
+    ours, theirs = (np.array([0 < a.rank <= K for run in own for a in run.asked], float) for own in (shipped, runs))
+    difference = ours - theirs
+    interval = drawn_anew(lambda rng: float(difference[rng.integers(0, len(difference), len(difference))].mean()))
+    asked = [question for run in runs for question in run.asked]
+    habits = float(np.mean([right for run in runs for _, right in run.habits]))
+    return (
+        f"{num_bytes(runs) / 1e6:.2f}", f"{recall(runs):.3f}", "" if runs is shipped else interval,
+        f"{found_share(asked, K, tight=True):.3f}", f"{habits:.3f}",
+    )  # fmt: skip
+
+
+def recall(runs: list[Run]) -> float:
+    return found_share([question for run in runs for question in run.asked], K)
+
+
+def num_bytes(runs: list[Run]) -> int:
+    return round(float(np.mean([run.num_bytes for run in runs])))
+
+
+if __name__ == "__main__":
+    main()

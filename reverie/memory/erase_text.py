@@ -1,0 +1,183 @@
+"""Forgetting by words: every utterance, writing, sound, moment and visit whose text or name holds all of them.
+
+Words match as in the text indexes: whole, in any case, accent and inflection that share a stem, in one text or one
+name. Of names those of classes, sounds and things count, not those of colours. What matches goes:
+
+    utterance, writing, sound, moment   the row with its vectors; its number stays, so that it cannot be sent again
+    boxes                               those of the name; the others of the frame stay
+    visit                               the row, and votes for the name in the rows of other visits
+    key frames                          of all that was in sight while one of these was heard or seen
+
+Nothing else of that time goes: no gap in the stream, but for pictures where a moment went.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reverie.errors import UsageError
+from reverie.memory import episodes, familiarity, lexical
+from reverie.memory.erase import Erased, erase_rows, still_standing, sum_up_anew
+from reverie.memory.erase_faded import drop_faded_pictures
+from reverie.memory.priming import drop_surprise
+from reverie.memory.rows import box_rows, label_rows
+from reverie.memory.schema import FORGOTTEN_PICTURES, MODALITY_CODES
+from reverie.types import Modality, TimeSpan
+
+_VISION = MODALITY_CODES[Modality.VISION]
+_FAR_NS = 1 << 62
+_OVERLAPPING = "stream = ? AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
+
+
+@dataclass(slots=True)
+class _Matches:
+    """What holds the words in one stream: rows, frames with boxes of the name, visits, and all of their times."""
+
+    rows: list[int] = field(default_factory=list)
+    frames: list[tuple[int, bytes]] = field(default_factory=list)  # id and the boxes that are left
+    tracks: list[int] = field(default_factory=list)
+    spans: list[TimeSpan] = field(default_factory=list)
+
+
+def erase_text(
+    db: sqlite3.Connection, text: str, span: TimeSpan | None, streams: Iterable[int], gap_ns: int, erased: Erased
+) -> None:
+    """Delete in the transaction that is open, inside `erasing`; `span` limits the matches to those that overlap it.
+
+    Raises:
+        UsageError: the text has no word.
+    """
+    expression = lexical.all_of(text)
+    if not expression:
+        raise UsageError(f"{text!r} has no word to look for: name at least one")
+    named = db.execute(
+        "SELECT id, name FROM label WHERE kind != 'colour' AND id IN "
+        "(SELECT rowid FROM label_text WHERE label_text MATCH ?)",
+        (expression,),
+    )
+    names = dict(named.fetchall())
+    for stream in streams:
+        matches = _find(db, expression, names, stream, span)
+        _erase_matches(db, stream, matches, gap_ns, erased)
+        _drop_votes(db, stream, set(names.values()), span)
+
+
+def _find(
+    db: sqlite3.Connection, expression: str, names: dict[int, str], stream: int, span: TimeSpan | None
+) -> _Matches:
+    bounds = (stream, span.end_ns, span.start_ns) if span else (stream, _FAR_NS, -_FAR_NS)
+    found = _Matches()
+    worded = {row for (row,) in db.execute(
+        f"SELECT id FROM observation WHERE {_OVERLAPPING} AND id IN "
+        "(SELECT rowid FROM observation_text WHERE observation_text MATCH ?)",
+        (*bounds, expression),
+    )}  # fmt: skip
+    for row, start_ns, end_ns, labels, boxes in db.execute(
+        f"SELECT id, start_ns, end_ns, labels, boxes FROM observation WHERE {_OVERLAPPING} ORDER BY id", bounds
+    ):
+        named = not names.keys().isdisjoint(label_rows(labels)["label"].tolist())
+        things = box_rows(boxes)
+        left = things[~np.isin(things["name"], list(names))]
+        if row in worded or named:
+            found.rows.append(row)
+        elif len(left) < len(things):
+            found.frames.append((row, left.tobytes()))
+        else:
+            continue
+        found.spans.append(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+    for row, name, start_ns, end_ns in db.execute(
+        f"SELECT rowid, name, start_ns, end_ns FROM track WHERE {_OVERLAPPING}", bounds
+    ):
+        if name in names.values():
+            found.tracks.append(row)
+            found.spans.append(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+    return found
+
+
+def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_ns: int, erased: Erased) -> None:
+    spans = _joined(matches.spans)
+    touched = [span.union(_drop_pictures(db, stream, span, gap_ns)) for span in spans]
+    moments = []
+    for row in matches.rows:
+        modality, seq, start_ns = db.execute(
+            "SELECT modality, seq, start_ns FROM observation WHERE id = ?", (row,)
+        ).fetchone()
+        db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?)", (stream, modality, seq))
+        if modality == _VISION:
+            moments.append(start_ns)
+    erase_rows(db, matches.rows, erased)
+    db.executemany("UPDATE observation SET boxes = ? WHERE id = ?", [(left, row) for row, left in matches.frames])
+    db.executemany("DELETE FROM track WHERE rowid = ?", [(row,) for row in matches.tracks])
+    erased.tracks += len(matches.tracks)
+    touched += _leave_no_picture(db, stream, moments)
+    for hours in _joined(familiarity.whole_hours(span) for span in spans):
+        erased.less_familiar_hours += familiarity.rebuild(db, stream, hours)
+    for span in _joined(touched):
+        episodes.drop_touched(db, stream, span.start_ns, span.end_ns)
+        sum_up_anew(db, stream, span)
+
+
+def _drop_pictures(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int) -> TimeSpan:
+    """Let no row hold a key frame that was in sight during a span; return what it covers then."""
+    touched = drop_faded_pictures(db, stream, span)
+    seen = {
+        name
+        for table in ("observation", "track")
+        for (name,) in db.execute(
+            f"SELECT picture FROM {table} WHERE {_OVERLAPPING} AND picture IS NOT NULL",
+            (stream, span.end_ns, span.start_ns),
+        )
+    }
+    for row, start_ns in still_standing(db, stream, span.start_ns, gap_ns):
+        (name,) = db.execute("SELECT picture FROM observation WHERE id = ?", (row,)).fetchone()
+        seen.add(name)
+        touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=start_ns))
+    for name in seen - {None}:
+        for table in ("observation", "track"):
+            db.execute(f"UPDATE {table} SET picture = NULL WHERE picture = ?", (name,))
+    return touched
+
+
+def _leave_no_picture(db: sqlite3.Connection, stream: int, moments: list[int]) -> list[TimeSpan]:
+    """Note the times of moments that went as times without a picture: no earlier one stood there."""
+    (watched_ns,) = db.execute("SELECT watched_end_ns FROM stream WHERE id = ?", (stream,)).fetchone()
+    since_ns: defaultdict[int, int] = defaultdict(lambda: _FAR_NS)  # by the time of the next moment that is left
+    for start_ns in moments:
+        (next_ns,) = db.execute(
+            "SELECT min(start_ns) FROM observation WHERE stream = ? AND modality = ? AND start_ns >= ?",
+            (stream, _VISION, start_ns),
+        ).fetchone()
+        until_ns = max(start_ns, watched_ns) if next_ns is None else next_ns
+        if until_ns > start_ns:
+            since_ns[until_ns] = min(since_ns[until_ns], start_ns)
+    for until_ns, start_ns in since_ns.items():
+        db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", (stream, start_ns, until_ns, FORGOTTEN_PICTURES))
+        drop_surprise(db, stream, start_ns)
+    return [TimeSpan(start_ns=start_ns, end_ns=until_ns) for until_ns, start_ns in since_ns.items()]
+
+
+def _drop_votes(db: sqlite3.Connection, stream: int, names: set[str], span: TimeSpan | None) -> None:
+    """Visits that bear another name may have been taken for this one in some frames."""
+    bounds = (stream, span.end_ns, span.start_ns) if span else (stream, _FAR_NS, -_FAR_NS)
+    for row, packed in db.execute(f"SELECT rowid, votes FROM track WHERE {_OVERLAPPING}", bounds).fetchall():
+        votes = json.loads(packed)
+        if not names.isdisjoint(votes):
+            left = {name: count for name, count in votes.items() if name not in names}
+            db.execute("UPDATE track SET votes = ? WHERE rowid = ?", (json.dumps(left), row))
+
+
+def _joined(spans: Iterable[TimeSpan]) -> list[TimeSpan]:
+    """Spans that overlap or touch become one, in time order."""
+    joined: list[TimeSpan] = []
+    for span in sorted(spans, key=lambda span: span.start_ns):
+        if joined and span.start_ns <= joined[-1].end_ns:
+            joined[-1] = joined[-1].union(span)
+        else:
+            joined.append(span)
+    return joined

@@ -1,0 +1,118 @@
+"""Questions about calendar time: which streams were watched then, and which of their media time that was.
+
+Only a stream with a wall-clock anchor knows. Days are counted in the profile's zone. What cannot be asked of the time
+that is meant may still have been said ("the train on Tuesday"), so a quote that holds the words answers too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+from reverie.reasoning.calendar_days import Stretch
+from reverie.reasoning.calendar_time import CalendarTime, resolve
+from reverie.reasoning.evidence import Scope
+from reverie.reasoning.inquiry import Draft, Inquiry, abstention
+from reverie.reasoning.locating import quoted_calendar
+from reverie.reasoning.phrasing import quote, wall_clock
+from reverie.reasoning.windows import Windows
+from reverie.types import StreamRecord, TimeSpan
+
+
+def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inquiry], Draft]) -> Draft | None:
+    """The answer for the calendar time of a question, asked at a wall time; None to read the question without one.
+
+    Words that need not mean a time ("noon", "14:03") are read so only where that time was watched and says something.
+    """
+    calendar, timed = inquiry.question.calendar, inquiry.question.timed
+    assert calendar is not None
+    assert timed is not None
+    anchored = [stream for stream in inquiry.streams if stream.wall_anchor_ns is not None]
+    if not anchored:
+        name = f"stream {inquiry.streams[0].stream_id!r}" if len(inquiry.streams) == 1 else "any of these streams"
+        return _declined(inquiry, calendar, f"No wall-clock time is known for {name}; ask with media times")
+    if calendar.bare and _is_media_time(inquiry):
+        plain = answer(inquiry)
+        if not plain.abstained:
+            return plain
+    zone = inquiry.zone
+    now = _wall(wall_now_ns, zone)
+    stretch = resolve(calendar.words, now, [_watched(stream, zone) for stream in anchored])
+    if stretch[0] > now:
+        return _declined(inquiry, calendar, f"{_from_to(stretch)} is still to come; ask about what was watched")
+    windows = {stream.stream_id: window for stream in anchored if (window := _window(stream, stretch)) is not None}
+    if not windows:
+        reason = f"Nothing was watched {_from_to(stretch)}, only {_all_watched(anchored, zone)}"
+        return _declined(inquiry, calendar, reason)
+    narrowed = _narrowed(replace(inquiry, question=timed), windows)
+    draft = answer(narrowed)
+    draft = replace(draft, searched=draft.searched or narrowed.searched())
+    if not draft.abstained:
+        return draft
+    return quoted_calendar(inquiry) or (draft if calendar.firm else None)
+
+
+def _declined(inquiry: Inquiry, calendar: CalendarTime, reason: str) -> Draft | None:
+    if not calendar.firm:
+        return None
+    said = quoted_calendar(inquiry)
+    return said or abstention(inquiry, "", reason=f"{quote(calendar.words)}: {reason}.")
+
+
+def _is_media_time(inquiry: Inquiry) -> bool:
+    """Whether the question's media time was watched: answers name times so, and "14:03" takes up an answer."""
+    return inquiry.scope.span is not None and inquiry.scope.span.start_ns < inquiry.watched.end_ns
+
+
+def _narrowed(inquiry: Inquiry, windows: dict[str, TimeSpan]) -> Inquiry:
+    """The inquiry into these windows of these streams; media time in the question counts within."""
+    streams = tuple(stream for stream in inquiry.streams if stream.stream_id in windows)
+    low, high = min(w.start_ns for w in windows.values()), max(w.end_ns for w in windows.values())
+    span = TimeSpan(start_ns=low, end_ns=high)
+    if inquiry.question.time is not None and not inquiry.question.time.is_now:
+        asked = inquiry.question.time.resolve(span, high)
+        start_ns = max(low, asked.start_ns)
+        span = TimeSpan(start_ns=start_ns, end_ns=max(start_ns, min(high, asked.end_ns)))
+    retriever = inquiry.retriever if len(windows) == 1 else Windows(inquiry.retriever, windows)
+    return replace(
+        inquiry,
+        scope=Scope(stream_ids=tuple(windows), span=span),
+        streams=streams,
+        watched=span,
+        now_ns=high,
+        several=len(streams) > 1,
+        retriever=retriever,
+        locator=inquiry.locator.over(retriever),
+    )
+
+
+def _wall(wall_ns: int, zone: tzinfo | None) -> datetime:
+    """Exact to the second, which is all that words name. Without a zone: naive, in the machine's."""
+    return datetime.fromtimestamp(wall_ns // 10**9, zone)
+
+
+def _watched(stream: StreamRecord, zone: tzinfo | None) -> Stretch:
+    assert stream.wall_anchor_ns is not None
+    start_ns, end_ns = stream.watched.start_ns, stream.watched.end_ns
+    return _wall(stream.wall_anchor_ns + start_ns, zone), _wall(stream.wall_anchor_ns + end_ns, zone)
+
+
+def _window(stream: StreamRecord, stretch: Stretch) -> TimeSpan | None:
+    """The media time of a stream that lies in a stretch of wall time."""
+    assert stream.wall_anchor_ns is not None
+    start_ns, end_ns = (int(edge.timestamp()) * 10**9 - stream.wall_anchor_ns for edge in stretch)
+    low, high = max(start_ns, stream.watched.start_ns), min(end_ns, stream.watched.end_ns)
+    return TimeSpan(start_ns=low, end_ns=high) if low < high else None
+
+
+def _from_to(stretch: Stretch) -> str:
+    start, end = stretch
+    if start.year <= 1970:
+        return f"until {wall_clock(end)}"
+    return f"from {wall_clock(start)} to {wall_clock(end)}"
+
+
+def _all_watched(streams: Sequence[StreamRecord], zone: tzinfo | None) -> str:
+    spans = [_watched(stream, zone) for stream in streams]
+    return _from_to((min(start for start, _ in spans), max(end for _, end in spans)))

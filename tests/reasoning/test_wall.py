@@ -1,0 +1,123 @@
+"""Questions in calendar time against streams that know their wall clock, and one that does not."""
+
+from dataclasses import replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from reverie.clock import ManualClock
+from reverie.reasoning import Reasoner, ReasonerConfig
+from reverie.types import ns
+from tests.reasoning.fakes import SENSES, FakeRetriever
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def wall_ns(day: int, hour: int) -> int:
+    return int(datetime(2026, 11, day, hour, tzinfo=BERLIN).timestamp()) * 10**9
+
+
+def reasoner(*anchors: tuple[int, int] | None) -> Reasoner:
+    """An hour from each (day, hour), asked on Monday 23 November 2026 at 15:20."""
+    memory = FakeRetriever()
+    for name, anchor in zip("ab", anchors, strict=False):
+        memory.watched(3600, stream_id=name)
+        anchor_ns = wall_ns(*anchor) if anchor else None
+        memory.records[-1] = replace(memory.records[-1], wall_anchor_ns=anchor_ns)
+    memory.say("The train to Boston leaves from platform seven.", 600, 604)
+    memory.say("The train to Boston leaves from platform nine.", 3000, 3004)
+    memory.track("cat", 1800, 1900)
+    if len(anchors) > 1:
+        memory.say("The train to Boston was cancelled.", 600, 604, stream_id="b").track("cat", 60, 70, stream_id="b")
+    clock = ManualClock(wall_ns=wall_ns(23, 15) + ns(20 * 60))
+    return Reasoner(memory, SENSES, ReasonerConfig(timezone="Europe/Berlin"), clock=clock)
+
+
+def starts(answer) -> list[tuple[str, float]]:
+    return [(citation.stream_id, citation.span.start_s) for citation in answer.citations]
+
+
+@pytest.mark.parametrize(
+    ("question", "where"),
+    [
+        ("What was said about the train to Boston yesterday?", ("a", 600)),
+        ("What did she say about the train to Boston at 9:10 am?", ("a", 600)),
+        ("What was said about the train to Boston at 9:50 am yesterday?", ("a", 3000)),
+        ("What was said about the train between 9:45 and 10 am?", ("a", 3000)),
+        ("Did you see a cat on Sunday?", ("a", 1800)),
+        ("When did the cat appear between 9:00 and 10:00?", ("a", 1800)),
+        ("What was said about the train to Boston after 9:40 am?", ("a", 3000)),
+    ],
+)
+def test_answered_from_the_time_that_is_meant(question, where):
+    answer = reasoner((22, 9)).ask(question)
+    assert not answer.abstained, answer.text
+    assert starts(answer)[0] == where
+
+
+def test_answers_tell_wall_time_beside_media_time():
+    answer = reasoner((22, 9)).ask("When did the cat appear?")
+    assert "from 30:00 to 31:40 (Sun 22 Nov 2026, 09:30:00)" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("question", "reason"),
+    [
+        ("Did you see a cat at 9:05 am?", "Nothing was found"),
+        ("Did you see a cat on Saturday?", "Nothing was watched from Sat 21 Nov 2026"),
+        ("What will be said tomorrow?", "is still to come"),
+        ("What was said this morning?", "only from Sun 22 Nov 2026, 09:00:00 to Sun 22 Nov 2026, 10:00:00"),
+    ],
+)
+def test_declined_with_a_reason(question, reason):
+    answer = reasoner((22, 9)).ask(question)
+    assert answer.abstained
+    assert reason in answer.text
+
+
+def test_without_a_wall_clock_calendar_time_is_declined():
+    answer = reasoner(None).ask("Did you see a cat yesterday?")
+    assert answer.abstained
+    assert "No wall-clock time is known" in answer.text
+
+
+def test_a_clock_time_that_was_watched_as_media_time_is_media_time():
+    answer = reasoner((22, 30 - 24 + 9)).ask("What was said at 10:01?")
+    assert starts(answer)[0] == ("a", 600)
+
+
+def test_each_of_several_streams_is_asked_for_its_own_part():
+    both = reasoner((22, 9), (23, 9))
+    assert starts(both.ask("What was said about the train to Boston this morning?")) == [("b", 600)]
+    assert {stream for stream, _ in starts(both.ask("Did you see a cat since Saturday?"))} == {"a", "b"}
+    cat = both.ask("How many cats were seen this week?")
+    assert starts(cat) == [("b", 60)]
+
+
+def test_order_across_streams_goes_by_wall_time():
+    both = reasoner((22, 9), (23, 9))
+    answer = both.ask('Which came first, "was cancelled" or "platform nine"?')
+    assert "“platform nine” came first" in answer.text
+
+
+def test_an_unknown_zone_is_refused():
+    with pytest.raises(ValidationError, match="IANA"):
+        ReasonerConfig(timezone="Europe/Nowhere")
+
+
+def test_a_place_means_the_streams_recorded_there():
+    memory = FakeRetriever().watched(60, stream_id="a").watched(60, stream_id="b")
+    memory.records[:] = [replace(r, place=p) for r, p in zip(memory.records, ("kitchen", "back garden"), strict=True)]
+    memory.track("cat", 10, 20, stream_id="a").track("cat", 30, 40, stream_id="b")
+    reasoner = Reasoner(memory, SENSES)
+    assert starts(reasoner.ask("When did you see a cat in the kitchen?")) == [("a", 10)]
+    assert starts(reasoner.ask("When did you see a cat in the back garden?")) == [("b", 30)]
+    assert {stream for stream, _ in starts(reasoner.ask("When did you see a cat?"))} == {"a", "b"}
+
+
+def test_a_quote_that_holds_the_words_answers_where_no_clock_is_known():
+    memory = FakeRetriever().watched(60).say("The election was held in 2020.", 10, 12)
+    answer = Reasoner(memory, SENSES).ask("What was said about the election in 2020?")
+    assert starts(answer) == [("a", 10)]
