@@ -8,8 +8,9 @@ moments are kept in a file of the work folder and read back on the next run.
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from benchmarks.report import progress
@@ -18,13 +19,15 @@ from demos.sample.compose import encode
 from demos.sample.plan import CLIP_LENGTH_S, Motion, Plan, on_frame
 from demos.sample.plan import Scene as Shown
 from reverie.pipeline.session import Session
-from reverie.types import Item, Modality, Observation, ns
+from reverie.types import Box, Item, Label, Modality, Observation, ns
 
 PHOTO_S = 12.0
 FOOTAGE = {  # of --data/videos: how a question names what is seen there
     "car-detection.mp4": "cars passing on a road",
     "store-aisle-detection.gif": "people in the aisle of a shop",
 }
+# What observations are made of: those that were kept in another form are perceived anew.
+_FORM = zlib.crc32(" ".join(field.name for kind in (Observation, Box, Label) for field in fields(kind)).encode())
 Moment = tuple[Observation, ...]  # of one picture: the whole, and the things in it; times from the scene's start
 
 
@@ -56,7 +59,7 @@ def load_library(work: Path, data: Path | None) -> Library:
 
 
 def _perceived(scene_id: str, phrase: str, work: Path, path: Path | None = None) -> Scene:
-    kept = work / f"scene-{Path(scene_id).stem}.pickle"
+    kept = work / f"scene-{Path(scene_id).stem}-{_FORM}.pickle"
     if not kept.exists():
         progress(f"{scene_id}: watching")
         path = path or _paint(scene_id, work / f"scene-{scene_id}.mp4")

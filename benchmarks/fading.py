@@ -244,7 +244,7 @@ Tried and left out:
 - Key frames that share the file of a near-duplicate (32 x 32 grey thumbs, no cell further than 14 of 255 from one of
   the last 32). It saves 9 to 15 % of the key frames of a camera that never moves (car-detection.mp4: 14 %), nothing of
   store-aisle-detection.gif or a composed stream, and a row that is kept would show the file of a forgotten moment.
-- A centroid stored with each event: those of repeats and episodes are made from the rows as quickly.
+- A centroid stored with each event: those of repeats and episodes are made from the rows.
 
 The threshold of repeats comes from the same fixed cameras: centroids of neighbouring events of an empty room have
 cosines from 0.968 on, all others (the composed stream included) at most 0.921."""

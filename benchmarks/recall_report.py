@@ -31,13 +31,14 @@ SHIPPED = SearchConfig()
 # What the cross-fit chooses from: the shipped weights, and others on every side of them.
 TRIED = {
     "shipped": SHIPPED,
-    "words less": SHIPPED.model_copy(update={"text_dense_weight": 0.5, "text_lexical_weight": 0.5}),
-    "words more": SHIPPED.model_copy(update={"text_dense_weight": 0.3, "text_lexical_weight": 0.7}),
+    "words less": SHIPPED.model_copy(update={"text_dense_weight": 0.4, "text_lexical_weight": 0.6}),
+    "words more": SHIPPED.model_copy(update={"text_dense_weight": 0.2, "text_lexical_weight": 0.8}),
     "nearer context": SHIPPED.model_copy(update={"context_decay": 0.6}),
     "wider context": SHIPPED.model_copy(update={"context_decay": 0.85}),
 }
 WITHOUT = {
     "no roles": SHIPPED.model_copy(update={"role_share": 0.0}),
+    "asking words too": SHIPPED.model_copy(update={"skip_asking_words": False}),
     "no context": SHIPPED.model_copy(update={"context_reach": 0}),
     "no sentences": SHIPPED.model_copy(update={"sentence_share": 0.0}),
     "words alone": SHIPPED.model_copy(update={"text_dense_weight": 0.0, "text_lexical_weight": 1.0}),

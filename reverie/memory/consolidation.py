@@ -18,16 +18,16 @@ from collections.abc import Callable, Iterator
 
 from reverie.clock import Clock
 from reverie.memory import recalls
-from reverie.memory.episodes import build, build_run, ready_runs
+from reverie.memory.episodes import Event, build, partition, ready_runs, settled
 from reverie.memory.expiry import expired
 from reverie.memory.records import ConsolidationReceipt
-from reverie.memory.repeats import Event, merge_repeats
+from reverie.memory.repeats import merge_repeats
 from reverie.memory.room import Room
 from reverie.memory.store import Store
-from reverie.types import NS_PER_S, TimeSpan, ns
+from reverie.types import NS_PER_S, TimeSpan
 
 _SLACK_SHARE = 100  # of the time to live: erasing goes through all words, so it is not done for every minute
-_WINDOW_NS = ns(7200.0)  # of a run at a time: joining neighbours takes the square of their number
+_CHUNK_EVENTS = 100  # compared in one transaction
 EraseSpan = Callable[[str, TimeSpan], int]  # erases for good, returns how many observations went
 
 
@@ -91,27 +91,28 @@ class Consolidation:
             yield from self._sink(self._room)
 
     def _sum_up(self, stream: int, run: list[Event], goes_on: bool, counts: Counter[str]) -> Iterator[bool]:
-        """Merge what repeats in a run and build its episodes, two hours at a time."""
+        """Merge what repeats in a run and build its episodes, as far as they are settled."""
+        loose: list[Event] = []
         while run:
-            window = [event for event in run if event[2] - run[0][1] <= _WINDOW_NS] or run[:1]
-            rest = run[len(window) :]
+            chunk, run = run[:_CHUNK_EVENTS], run[_CHUNK_EVENTS:]
+            more = goes_on or bool(run)
             with self._store.transaction() as db:
-                window, merged = merge_repeats(db, stream, window)
+                loose, merged = merge_repeats(db, stream, loose + chunk)
             counts["repeats"] += merged
             yield True
-            parts = build_run(self._store.writer, stream, window, goes_on or bool(rest))
-            if not parts and rest:  # one long event
-                parts = [(window[0][0],)]
-            for events in parts:
-                with self._store.transaction() as db:
-                    build(db, events)
-                counts["episodes"] += 1
-                yield True
-            if not rest:
-                return
-            if self._room is not None:
+            while window := settled(loose, more):
+                parts = partition(self._store.writer, stream, window)
+                if len(parts) > 1 and (more or len(window) < len(loose)):
+                    del parts[-1]  # what follows may belong to it
+                for events in parts:
+                    with self._store.transaction() as db:
+                        build(db, events)
+                    counts["episodes"] += 1
+                    yield True
+                loose = loose[sum(map(len, parts)) :]
+            if run and self._room is not None:
                 self._room.make_room(0)
-            run = self._as_it_is(window[sum(map(len, parts)) :] + rest)
+                loose, run = self._as_it_is(loose), self._as_it_is(run)
 
     def _as_it_is(self, run: list[Event]) -> list[Event]:
         """A run after some of its events may have been joined."""

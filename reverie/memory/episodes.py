@@ -31,6 +31,8 @@ _SETTLED_NS = ns(1800.0)  # a run that goes on is parted once it is this long
 _MAX_SUMMARY_BYTES = 400
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
+Event = tuple[int, int, int]  # id, start_ns, end_ns
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -42,8 +44,8 @@ class _Part:
     sums: Sums
 
 
-def ready_runs(db: sqlite3.Connection) -> Iterator[tuple[int, list[tuple[int, int, int]], bool]]:
-    """(stream, [(event, start_ns, end_ns), ...], goes on) of unbroken closed events that are in no episode."""
+def ready_runs(db: sqlite3.Connection) -> Iterator[tuple[int, list[Event], bool]]:
+    """(stream, run, goes on) of unbroken closed events that are in no episode."""
     streams = db.execute("SELECT DISTINCT stream FROM event WHERE episode IS NULL ORDER BY stream").fetchall()
     for (stream,) in streams:
         rows = db.execute(
@@ -53,7 +55,7 @@ def ready_runs(db: sqlite3.Connection) -> Iterator[tuple[int, list[tuple[int, in
         (last_ns, ended) = db.execute(
             "SELECT (SELECT max(start_ns) FROM event WHERE stream = s.id), ended FROM stream s WHERE id = ?", (stream,)
         ).fetchone()
-        run: list[tuple[int, int, int]] = []
+        run: list[Event] = []
         for event, start_ns, end_ns, is_open in rows:
             if run and (start_ns != run[-1][2] or is_open):
                 yield stream, run, start_ns == run[-1][2]
@@ -64,12 +66,21 @@ def ready_runs(db: sqlite3.Connection) -> Iterator[tuple[int, list[tuple[int, in
             yield stream, run, not ended and run[-1][1] == last_ns
 
 
-def build_run(
-    db: sqlite3.Connection, stream: int, run: Sequence[tuple[int, int, int]], goes_on: bool
-) -> list[tuple[int, ...]]:
-    """The events of each episode that a run makes, in order; none while it goes on and is short."""
-    if goes_on and run[-1][2] - run[0][1] < _SETTLED_NS:
-        return []
+def settled(run: Sequence[Event], goes_on: bool) -> Sequence[Event]:
+    """The first events of a run that can be parted now: half an hour of it, or all when it is over and shorter.
+
+    It depends on the events alone, not on when it is asked: of a run that goes on, the last event may still take in
+    the next one.
+    """
+    whole = run[:-1] if goes_on else run
+    for number, (_, _, end_ns) in enumerate(whole):
+        if end_ns - whole[0][1] >= _SETTLED_NS:
+            return whole[: number + 1]
+    return [] if goes_on else whole
+
+
+def partition(db: sqlite3.Connection, stream: int, run: Sequence[Event]) -> list[tuple[int, ...]]:
+    """The events of each episode that an unbroken run makes, in order."""
     decoder = Decoder(db)
     parts = [_Part((event,), start, end, sums_of(db, decoder, stream, start, end)) for event, start, end in run]
     alike = [likeness(a.sums, b.sums) for a, b in pairwise(parts)]
@@ -86,7 +97,7 @@ def build_run(
             alike[place - 1] = likeness(parts[place - 1].sums, whole.sums)
         if place < len(alike):
             alike[place] = likeness(whole.sums, parts[place + 1].sums)
-    return [part.events for part in (parts[:-1] if goes_on else parts)]
+    return [part.events for part in parts]
 
 
 def _may_join(a: _Part, b: _Part) -> bool:

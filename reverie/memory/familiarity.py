@@ -8,8 +8,10 @@ no hour more than 1024 codes, 16 KiB; one that is fuller keeps every second code
 
 A cue was seen when a code differs from its own in at most `MATCH_BITS` = 18, a cosine of about 0.9. A never-seen cue
 at a cosine of c to each of 1024 moments matches by chance with 1024 * P[Binomial(128, acos(c) / pi) <= 18]: 1e-14 at
-c = 0, 9e-8 at 0.3, 9e-6 at 0.4, 6e-4 at 0.5. Unions of sparse codes (Ahmad and Hawkins 2016) and Bloom filters of as
-many bytes are measured beside it in benchmarks/associative.py: they recognise less, or match by chance more.
+c = 0, 9e-8 at 0.3, 9e-6 at 0.4, 6e-4 at 0.5. A union of sparse codes (Ahmad and Hawkins 2016) was
+tried first: real vectors share a direction, so the union fills with common bits and matches nearly everything, and with
+units sharp enough not to, it recognises half as many second looks. benchmarks/associative.py puts both beside Bloom
+filters and exact nearest neighbours of as many bytes.
 
 Moments enter when their event closes, so what is looked at now does not seem familiar by itself. Demotion leaves the
 filters as they are. An erasure makes those of the hours it touches anew from the rows that are left, which knows

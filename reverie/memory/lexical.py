@@ -75,11 +75,11 @@ class LexicalQuery:
         return sum(self.weights.values())
 
 
-def terms_of(text: str) -> list[str]:
+def terms_of(text: str, skip_asking: bool = True) -> list[str]:
     """The distinct words of a query that are worth looking for, in order, lower case."""
     words = re.findall(r"[^\W_]+", text.lower())
     kept = [word for word in dict.fromkeys(words) if word not in _SKIPPED and (len(word) > 1 or not word.isascii())]
-    firm = [word for word in kept if word not in _ASKING]
+    firm = [word for word in kept if not (skip_asking and word in _ASKING)]
     return (firm or kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
 
 
@@ -114,13 +114,15 @@ class TextCount:
         return self._num
 
 
-def weigh(connection: sqlite3.Connection, text: str, common_share: float, num_texts: int) -> LexicalQuery:
+def weigh(
+    connection: sqlite3.Connection, text: str, common_share: float, num_texts: int, skip_asking: bool = True
+) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 
     A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
     terms are very common, all are kept.
     """
-    found = {term: _num_with(connection, term) for term in terms_of(text)}
+    found = {term: _num_with(connection, term) for term in terms_of(text, skip_asking)}
     limit = max(common_share * num_texts, 20)
     found = {term: num for term, num in found.items() if num <= limit} or found
     weights = {term: log(1 + (num_texts - num + 0.5) / (num + 0.5)) for term, num in found.items()}

@@ -455,7 +455,7 @@ class Memory:
             return self._browse.timeline(span, stream_ids)
 
     def episodes(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Episode]:
-        """Episodes that overlap the span, in time order: what is older than 15 to 30 minutes, summed up."""
+        """Episodes that overlap the span, in time order. Of a stream that goes on, the last half an hour is in none."""
         with self._reading():
             return self._browse.episodes(span, stream_ids)
 

@@ -11,17 +11,16 @@ import sqlite3
 from collections.abc import Sequence
 
 from reverie.memory.centroids import likeness, sums_of
+from reverie.memory.episodes import Event
 from reverie.memory.events import summarise
 from reverie.memory.pins import is_pinned
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.sign_codes import Decoder
 from reverie.types import ns
 
-ALIKE = 0.95  # mean cosine of the centroids; see benchmarks/results/fading.md
+ALIKE = 0.95  # mean cosine of the centroids; see benchmarks/fading.py
 LONGEST_NS = ns(300.0)
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
-
-Event = tuple[int, int, int]  # id, start_ns, end_ns
 
 
 def merge_repeats(db: sqlite3.Connection, stream: int, run: Sequence[Event]) -> tuple[list[Event], int]:

@@ -10,8 +10,8 @@ class SearchConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    text_dense_weight: float = Field(0.4, ge=0, le=1, description="Cosine's part in a text's score.")
-    text_lexical_weight: float = Field(0.6, ge=0, le=1, description="BM25's part: the encoder is small.")
+    text_dense_weight: float = Field(0.3, ge=0, le=1, description="Cosine's part in a text's score.")
+    text_lexical_weight: float = Field(0.7, ge=0, le=1, description="BM25's part: the encoder is small.")
     text_cosine_range: tuple[float, float] = Field(
         (0.1, 0.7), description="Cosines of unrelated and of matching texts: the ramp from 0 to 1."
     )
@@ -44,6 +44,9 @@ class SearchConfig(BaseModel):
         20_000, ge=0, description="Then, texts to read for the rarer words; the other words add to those only."
     )
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
+    skip_asking_words: bool = Field(
+        True, description='Skip words that only ask ("how many days ago") while a query has others.'
+    )
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
     arousal_weight: float = Field(

@@ -67,6 +67,7 @@ def test_a_needle_happens_once_and_in_its_span(day):
     assert all(any(o.span.overlaps(span) for span in spans) for o in told)
 
 
+@pytest.mark.slow
 def test_needles_are_dealt_out_among_the_ages():
     bounds = [0.0, 3600.0, 86_400.0, 604_800.0, 2.7e6]
     month = compose(LIBRARY, "month", 0, 24, bounds)

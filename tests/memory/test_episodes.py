@@ -63,7 +63,7 @@ def test_of_a_stream_that_goes_on_the_last_stretch_waits(tmp_path):
         assert memory.episodes() == []
         memory.write(long_stream(40, ended=False))
         memory.consolidate()
-        assert [episode.span.start_s for episode in memory.episodes()] == [0, 480, 960, 1440]
+        assert [episode.span.start_s for episode in memory.episodes()] == [0, 480, 960]
         memory.write([EndOfStream(stream_id="tv", pts_ns=ns(2400))])
         memory.consolidate()
         assert memory.episodes()[-1].span.end_s == 2400
@@ -78,6 +78,23 @@ def test_a_run_of_many_hours_is_parted_all_the_way(tmp_path):
         assert (episodes[0].span.start_s, episodes[-1].span.end_s) == (0, 18_000)
         assert all(a.span.end_ns == b.span.start_ns for a, b in itertools.pairwise(episodes))
         assert all(300 <= episode.span.duration_ns / 1e9 <= 900 for episode in episodes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("minutes", [45, 75])
+def test_episodes_do_not_depend_on_when_consolidation_runs(tmp_path, minutes):
+    items = [item for item in long_stream(minutes) if not isinstance(item, EndOfStream)]
+    items += [seen("empty room", minutes * 60 + at, noise=0.1) for at in range(0, 2400, 5)]
+    items.append(EndOfStream(stream_id="tv", pts_ns=ns(minutes * 60 + 2400)))
+    made = []
+    for name, size in (("often", 37), ("seldom", 500), ("once", 10**6)):
+        with open_memory(tmp_path / name, consolidate_every_s=60) as memory:
+            for start in range(0, len(items), size):
+                memory.write(items[start : start + size])
+            memory.consolidate()
+            made.append([(episode.span, episode.text, episode.num_events) for episode in memory.episodes()])
+    assert made[0] == made[1] == made[2]
+    assert made[0][-1][0].end_s == minutes * 60 + 2400
 
 
 def test_writing_consolidates_by_itself_and_time_that_runs_out_is_told(tmp_path):
