@@ -321,6 +321,16 @@ def memory_verify(
         raise typer.Exit(1)
 
 
+@memory_app.command("reencode")
+def memory_reencode(memory: MemoryOption, profile: ProfileOption = "embedded", as_json: JsonOption = False) -> None:
+    """Embed a memory anew with the encoders of a profile; goes on where it was cut short."""
+    from reverie.pipeline.reencode import reencode
+
+    receipt = reencode(memory, profile)
+    text = ", ".join(f"{receipt[name]} {name}" for name in ("texts", "names", "pictures"))
+    _print(receipt if as_json else f"embedded anew: {text}; {receipt['left']} vectors are as they were", as_json)
+
+
 @memory_app.command("consolidate")
 def memory_consolidate(
     memory: MemoryOption,

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from reverie.memory.events import summarise
-from reverie.memory.index import Index, PassageTable
+from reverie.memory.index import Index
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages, relative_path
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
 from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words

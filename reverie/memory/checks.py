@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reverie.memory.anchors import ANCHOR_SET, unpack_anchors
 from reverie.memory.facts import key_of
 from reverie.memory.familiarity import CODE_BYTES, MAX_CODES
 from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
@@ -57,6 +58,20 @@ def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
             problem = _vector_problem(width, scale, packed) if signs is None else _signs_problem(width, scale, packed)
             if problem is not None:
                 yield f"{table} of {key} {row} ({encoder})", problem
+
+
+def wrong_anchors(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Anchors that cannot be unpacked; of a list that this version does not know, they cannot be judged."""
+    for name, width, packed in db.execute(
+        "SELECT name, width, anchors FROM encoder WHERE anchor_set = ?", (ANCHOR_SET,)
+    ):
+        try:
+            lengths = np.linalg.norm(unpack_anchors(packed or b"", width), axis=1)
+        except ValueError as error:
+            yield f"encoder {name}", str(error)
+            continue
+        if not (np.abs(lengths - 1) < 0.2).all():
+            yield f"encoder {name}", "has anchors that are not of unit length"
 
 
 def _signs_problem(width: int, scale: float, packed: bytes) -> str | None:
@@ -211,6 +226,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="references", find=broken_references),
     Check(name="texts", find=wrong_texts, mend=rebuild_texts),
     Check(name="vectors", find=wrong_vectors),
+    Check(name="anchors", find=wrong_anchors),
     Check(name="events", find=wrong_events),
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),

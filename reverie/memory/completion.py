@@ -19,7 +19,8 @@ from numpy import ndarray
 
 from reverie.errors import UsageError
 from reverie.memory.cues import Cue
-from reverie.memory.index import Index, PassageTable
+from reverie.memory.index import Index
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import EventRow, Passages
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.sign_codes import Decoder

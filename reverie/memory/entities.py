@@ -23,8 +23,8 @@ from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from reverie.errors import UsageError
-from reverie.memory.index import PassageTable
 from reverie.memory.names import Names
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.records import Entity
 from reverie.memory.vectors import cosines, dequantise, is_unit, quantise
 from reverie.types import TimeSpan

@@ -301,6 +301,11 @@ def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
             db.execute("DELETE FROM label_vector WHERE label = ?", (row,))
             db.execute("DELETE FROM label WHERE id = ?", (row,))
             erased.labels += 1
+    drop_unused(db)
+
+
+def drop_unused(db: sqlite3.Connection) -> None:
+    """Centres and encoders that no row uses any more, in the transaction that is open."""
     db.execute(
         "DELETE FROM centre WHERE id NOT IN (SELECT centre FROM vector WHERE centre IS NOT NULL "
         "UNION SELECT centre FROM sentence WHERE centre IS NOT NULL)"

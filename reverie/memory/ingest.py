@@ -110,16 +110,19 @@ class Ingest:
         return kept
 
     def embed(self, items: Iterable[Item]) -> Mapping[str, Float32[ndarray, "d"]]:
-        """Vectors of every text and every new name in the items, in one batch, before the transaction."""
+        """Vectors of every text and every new name in the items, before the transaction; anchors of new spaces, too."""
         texts: dict[str, None] = {}
+        spaces: set[str] = set()
         for item in items:
             if isinstance(item, Observation):
+                spaces.update([item.encoder] if item.embedding is not None else [])
                 if item.text and item.modality in TEXT_MODALITIES:
                     texts.update(dict.fromkeys([item.text, *sentences.split(item.text)]))
                 names = [(label.name, label.kind) for label in item.labels] + [
                     (box.name, "object") for box in item.boxes
                 ]
                 texts.update((name, None) for name, kind in names if not self.names.has_vector(name, kind))
+        self.names.prepare(sorted(spaces | ({self._text_encoder.encoder_id} if texts else set())))
         if not texts:
             return {}
         return dict(zip(texts, self._text_encoder.encode(list(texts)), strict=True))

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from reverie.memory.index import PassageTable
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.rows import LabelKey
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.vectors import dequantise

@@ -23,7 +23,7 @@ from math import log
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 from numpy import ndarray
 
 Table = Literal["observation_text", "label_text"]
@@ -94,13 +94,34 @@ def all_of(text: str) -> str:
     return " AND ".join('"' + word.replace('"', '""') + '"' for word in words)
 
 
-def weigh(connection: sqlite3.Connection, text: str, common_share: float, skip_asking: bool = True) -> LexicalQuery:
+class TextCount:
+    """How many texts the index of one connection holds; counting a million takes longer than searching them."""
+
+    def __init__(self) -> None:
+        self._num = self._last_id = 0
+        self._state: tuple[int, int] | None = None  # erasures and demotions, after which all are counted anew
+
+    def of(self, connection: sqlite3.Connection) -> int:
+        state = connection.execute(
+            "SELECT erasures, coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revision'), 0) FROM memory"
+        ).fetchone()
+        if state != self._state:
+            self._num, self._last_id, self._state = 0, 0, state
+        num, last_id = connection.execute(
+            "SELECT count(*), coalesce(max(id), ?1) FROM observation_text_docsize WHERE id > ?1", (self._last_id,)
+        ).fetchone()
+        self._num, self._last_id = self._num + num, last_id
+        return self._num
+
+
+def weigh(
+    connection: sqlite3.Connection, text: str, common_share: float, num_texts: int, skip_asking: bool = True
+) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 
     A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
     terms are very common, all are kept.
     """
-    (num_texts,) = connection.execute("SELECT count(*) FROM observation_text_docsize").fetchone()
     found = {term: _num_with(connection, term) for term in terms_of(text, skip_asking)}
     limit = max(common_share * num_texts, 20)
     found = {term: num for term, num in found.items() if num <= limit} or found
@@ -108,26 +129,47 @@ def weigh(connection: sqlite3.Connection, text: str, common_share: float, skip_a
     return LexicalQuery(weights=weights, num_with=found, num_texts=num_texts)
 
 
-def search_texts(connection: sqlite3.Connection, query: LexicalQuery) -> list[TermMatches]:
-    """Every observation whose text holds a term, term by term: BM25 is a sum over terms."""
+def search_texts(connection: sqlite3.Connection, query: LexicalQuery, max_postings: int) -> list[TermMatches]:
+    """Observations whose text holds a term, term by term: BM25 is a sum over terms.
+
+    Terms are read from the rarest on until they have named `max_postings` texts (one at least is read). The others
+    are commoner, so they tell less and cost more: each is looked for only in the texts that were named (after
+    MaxScore, Turtle and Flood 1995: terms that alone bring nothing to the top only add to what is there).
+    """
     best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, num) for num in query.num_with.values()) or 1.0
-    found = []
-    for term, weight in query.weights.items():
-        if not query.num_with[term]:
-            continue
-        rows = connection.execute(
-            "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ? ORDER BY rowid",
-            (match_expression([term]),),
-        ).fetchall()
-        columns = np.array(rows, dtype=np.float64).reshape(-1, 2)
-        found.append(
-            TermMatches(
-                ids=columns[:, 0].astype(np.int64),
-                bm25=np.clip(-columns[:, 1] / best, 0.0, 1.0).astype(np.float32),
-                coverage=weight / query.total,
-            )
+    terms = sorted((term for term in query.weights if query.num_with[term]), key=lambda term: query.num_with[term])
+    num_read = np.cumsum([query.num_with[term] for term in terms])
+    num_whole = max(1, int(np.searchsorted(num_read, max_postings, side="right")))
+    named = match_expression(terms[:num_whole])
+    read = [_matching(connection, match_expression([term])) for term in terms[:num_whole]]
+    if num_whole < len(terms):
+        named = match_expression(terms[:num_whole])
+        ids, where = np.unique(np.concatenate([own for own, _ in read]), return_inverse=True)
+        known = np.bincount(where, weights=np.concatenate([worth for _, worth in read]), minlength=len(ids))
+        for term in terms[num_whole:]:
+            own, worth = _matching(connection, f"{match_expression([term])} AND ({named})")
+            read.append((own, worth - known[np.searchsorted(ids, own)]))
+    found = dict(zip(terms, read, strict=True))
+    return [
+        TermMatches(
+            ids=ids,
+            bm25=np.clip(worth / best, 0.0, 1.0).astype(np.float32),
+            coverage=query.weights[term] / query.total,
         )
-    return found
+        for term in query.weights
+        if term in found
+        for ids, worth in (found[term],)
+    ]
+
+
+def _matching(connection: sqlite3.Connection, expression: str) -> tuple[Int64[ndarray, "m"], Float64[ndarray, "m"]]:
+    """Ids of the texts that match, ascending, and BM25 of all terms of the expression, positive."""
+    rows = connection.execute(
+        "SELECT rowid, bm25(observation_text) FROM observation_text WHERE observation_text MATCH ? ORDER BY rowid",
+        (expression,),
+    ).fetchall()
+    columns = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return columns[:, 0].astype(np.int64), -columns[:, 1]
 
 
 def search_labels(connection: sqlite3.Connection, query: LexicalQuery) -> dict[int, float]:

@@ -50,6 +50,7 @@ from reverie.memory.records import (
     Tally,
     WriteReceipt,
 )
+from reverie.memory.reencode import PictureEncoder, ReencodeReceipt, reencode
 from reverie.memory.retention import Policy, Ranking
 from reverie.memory.room import Room
 from reverie.memory.schema import MODALITIES
@@ -139,7 +140,7 @@ class Memory(Semantic):
         self._room: Room | None = None
         self._consolidation: Consolidation | None = None
         if store.mode == "w":
-            names = Names(store.writer, text_encoder.encoder_id)
+            names = Names(store.writer, text_encoder, query_encoders)
             self._ingest = Ingest(
                 store.writer,
                 names,
@@ -605,6 +606,26 @@ class Memory(Semantic):
         with self._writing() as ingest:
             try:
                 return mend(self._store, self._key)
+            finally:
+                ingest.reset()
+
+    def reencode(self, pictures: PictureEncoder | None = None) -> ReencodeReceipt:
+        """Embed what is kept anew, after a change of encoder: texts and names by the memory's text encoder.
+
+        Args:
+            pictures: embeds kept key frames; None leaves the vectors of pictures as they are.
+
+        In small transactions; one that was cut short goes on at the next call. Until then, and for what cannot be
+        embedded again, questions are carried over to the old vectors (see `reverie.memory.anchors`).
+
+        Raises:
+            MemoryFull: no space on the disk or in the budget.
+            MemoryStoreError: opened for reading, or closed.
+        """
+        with self._writing() as ingest:
+            room = self._room.make_room if self._room is not None else int
+            try:
+                return reencode(self._store, ingest.names, self._text_encoder, pictures, room)
             finally:
                 ingest.reset()
 

@@ -7,14 +7,16 @@ kitten: see the label channel in `search`.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory import lexical
+from reverie.memory.anchors import ANCHOR_SET, embed_anchors, pack_anchors
 from reverie.memory.rows import LabelKey
 from reverie.memory.vectors import quantise
+from reverie.types import TextEncoder
 
 
 def drop_unused_encoders(connection: sqlite3.Connection) -> None:
@@ -27,14 +29,19 @@ def drop_unused_encoders(connection: sqlite3.Connection) -> None:
 class Names:
     """Writes labels and encoders as they turn up; one per writer."""
 
-    def __init__(self, connection: sqlite3.Connection, encoder_id: str) -> None:
-        self._db, self._encoder_id = connection, encoder_id
+    def __init__(
+        self, connection: sqlite3.Connection, text_encoder: TextEncoder, query_encoders: Mapping[str, TextEncoder]
+    ) -> None:
+        self._db, self._encoder_id = connection, text_encoder.encoder_id
+        self._makers: dict[str, TextEncoder] = {**query_encoders, self._encoder_id: text_encoder}
+        self._anchors: dict[str, bytes] = {}
         self.reload()
 
     def reload(self) -> None:
         self._encoders: dict[str, tuple[int, int]] = {
             name: (row, width) for row, name, width in self._db.execute("SELECT id, name, width FROM encoder")
         }
+        self._anchored = {name for (name,) in self._db.execute("SELECT name FROM encoder WHERE anchors IS NOT NULL")}
         self._labels: dict[LabelKey, int] = {
             (name, kind): row for row, name, kind in self._db.execute("SELECT id, name, kind FROM label")
         }
@@ -48,12 +55,25 @@ class Names:
         known = self._encoders.get(encoder)
         return known[1] if known else None
 
+    def prepare(self, encoders: Iterable[str]) -> None:
+        """Before the transaction: embed the anchors of spaces that are used for the first time."""
+        for name in encoders:
+            if name in self._makers and name not in self._anchored and name not in self._anchors:
+                self._anchors[name] = pack_anchors(embed_anchors(self._makers[name]))
+
     def encoder(self, name: str, width: int) -> int:
         if name not in self._encoders:
             cursor = self._db.execute("INSERT INTO encoder (name, width) VALUES (?, ?)", (name, width))
             assert cursor.lastrowid is not None
             self._encoders[name] = (cursor.lastrowid, width)
-        return self._encoders[name][0]
+        row = self._encoders[name][0]
+        if name in self._anchors and name not in self._anchored:
+            self._db.execute(
+                "UPDATE encoder SET of_texts = ?, anchor_set = ?, anchors = ? WHERE id = ?",
+                (name == self._encoder_id, ANCHOR_SET, self._anchors[name], row),
+            )
+            self._anchored.add(name)
+        return row
 
     def has_vector(self, name: str, kind: str) -> bool:
         return self._labels.get((name, kind)) in self._embedded

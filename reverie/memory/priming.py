@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from reverie.memory.rows import box_areas, box_rows
-from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
 from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
@@ -36,9 +36,14 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
     event = db.execute("SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)).fetchone()
     start_ns, previous, carries = event or (None, 0, 0)
     (run_ns,) = db.execute("SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)).fetchone()
-    (last_fed_ns,) = db.execute(
-        "SELECT max(start_ns) FROM observation WHERE stream = ? AND late = 0", (stream,)
-    ).fetchone()
+    fed_ns = [
+        db.execute(  # by the index, one sense at a time: a maximum over all would read every row
+            "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
+            "ORDER BY start_ns DESC LIMIT 1",
+            (stream, code),
+        ).fetchone()
+        for code in MODALITIES
+    ]
     (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     (speech_end_ns,) = db.execute(
         "SELECT max(end_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0", (stream, _SPEECH)
@@ -54,7 +59,7 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
         config,
         audio_only,
         start_ns=start_ns,
-        position_ns=max((t for t in (last_fed_ns, committed_ns) if t is not None), default=None),
+        position_ns=max((row[0] for row in [*fed_ns, (committed_ns,)] if row and row[0] is not None), default=None),
         window=_window(db, stream, config),
         moments=moments,
         last=last,

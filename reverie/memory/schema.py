@@ -210,6 +210,13 @@ CREATE TABLE forgotten (                   -- sent again, these stay away; of a 
 ) STRICT, WITHOUT ROWID;
 """
 
+_ANCHORS = """
+ALTER TABLE encoder ADD COLUMN of_texts INTEGER NOT NULL DEFAULT 0;  -- the memory embeds texts with it
+ALTER TABLE encoder ADD COLUMN anchor_set TEXT;                      -- whose vectors these are: see anchors
+ALTER TABLE encoder ADD COLUMN anchors BLOB;
+UPDATE encoder SET of_texts = 1 WHERE id IN (SELECT encoder FROM label_vector UNION SELECT encoder FROM sentence);
+"""
+
 _CONSOLIDATION = """
 ALTER TABLE memory ADD COLUMN consolidated_ns INTEGER NOT NULL DEFAULT 0;  -- stream time watched by the last one
 ALTER TABLE stream ADD COLUMN place TEXT NOT NULL DEFAULT '';
@@ -362,6 +369,10 @@ def _add_forgotten(connection: sqlite3.Connection) -> None:
     _run(connection, _FORGOTTEN)
 
 
+def _add_anchors(connection: sqlite3.Connection) -> None:
+    _run(connection, _ANCHORS)
+
+
 def _add_consolidation(connection: sqlite3.Connection) -> None:
     _run(connection, _CONSOLIDATION)
 
@@ -387,6 +398,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_arousal,
     _add_forgotten,
     _add_semantic,
+    _add_anchors,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

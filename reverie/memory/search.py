@@ -28,19 +28,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 from reverie.memory import entities, lexical
-from reverie.memory.contiguity import lend, smooth
-from reverie.memory.index import Index, PassageTable
+from reverie.memory.anchors import ANCHOR_SET, Anchors, carry_over, embed_anchors, unpack_anchors
+from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
+from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
-from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan, ns
+from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts, with_rows
+from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan
 
-Scores = Float32[ndarray, "n"]
+_ALL = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,9 @@ class Search:
         self._db, self._config, self._gap_s = connection, config, gap_s
         self._encoders: dict[str, TextEncoder] = {**query_encoders, text_encoder.encoder_id: text_encoder}
         self._text_encoder = text_encoder
+        self._asked: Anchors | None = None  # in the space of questions, made when another space needs it
+        self._stored: dict[str, Anchors] = {}
+        self._num_texts = lexical.TextCount()
         self.index = Index(connection)
         self.passages = Passages(connection)
         self._labels = LabelIndex(connection, text_encoder)
@@ -81,11 +86,15 @@ class Search:
         self.index.refresh()
         streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
-            words = lexical.weigh(self._db, query.text, self._config.common_share, self._config.skip_asking_words)
-            matches, named = lexical.search_texts(self._db, words), lexical.search_labels(self._db, words)
+            num_texts = self._num_texts.of(self._db)
+            words = lexical.weigh(
+                self._db, query.text, self._config.common_share, num_texts, self._config.skip_asking_words
+            )
+            most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
+            matches = lexical.search_texts(self._db, words, most)
+            named = lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
-        known = self._db.execute("SELECT name, id FROM encoder").fetchall()
-        by_row = {row: vectors[name] for name, row in known if name in vectors}
+        by_row = self._by_row(vectors)
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         looks = entities.named_in(self._db, query.text)
         found = [
@@ -113,6 +122,23 @@ class Search:
                 made[id(encoder)] = encoder.encode([text])[0]
         return {name: made[id(encoder)] for name, encoder in self._encoders.items()}
 
+    def _by_row(self, vectors: Mapping[str, Float32[ndarray, "d"]]) -> dict[int, Float32[ndarray, "d"]]:
+        """The question for each encoder of the memory; carried over by the anchors to those that are not here."""
+        found = {}
+        for row, name, anchor_set in self._db.execute("SELECT id, name, anchor_set FROM encoder").fetchall():
+            if name in vectors:
+                found[row] = vectors[name]
+            elif anchor_set == ANCHOR_SET:
+                if self._asked is None:
+                    self._asked = embed_anchors(self._text_encoder)
+                if name not in self._stored:
+                    (packed, width) = self._db.execute(
+                        "SELECT anchors, width FROM encoder WHERE id = ?", (row,)
+                    ).fetchone()
+                    self._stored[name] = unpack_anchors(packed, width)
+                found[row] = carry_over(vectors[self._text_encoder.encoder_id], self._asked, self._stored[name])
+        return found
+
     # --- kinds of passages --------------------------------------------------------------------
 
     def _texts(
@@ -126,50 +152,43 @@ class Search:
         table, config = self.index.texts, self._config
         if not len(table):
             return
-        dense = table.dense(vectors, config.sentence_share)
-        around, bm25, coverage = self._in_context(table, dense, matches)
-        score = config.text_dense_weight * _ramp(around, config.text_cosine_range) + config.text_lexical_weight * bm25
-        score = np.where(table.said_by_another(query.text), np.float32(1 - config.role_share) * score, score)
-        score, dense, whose = self._alike(table, looks, score, dense)
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         if query.arousal is not None:
             keep &= ~np.isnan(table.arousals.rows)
-            near = _nearness(table.arousals.rows, query.arousal)
-            score = (score + config.arousal_weight * near) / (1 + config.arousal_weight)
-        taken: set[int] = set()
-        num_found = 0
-        for row in _best(np.where(keep, score, 0.0)):
-            if num_found == query.k:
+        wanted = query.k
+        while True:
+            scored = score_texts(table, vectors, matches, None if keep.all() else keep, wanted, config, query)
+            found = self._blocks(table, scored, looks, keep, query.k)
+            if len(found) == query.k or not scored.more:
+                yield from found
                 return
+            wanted *= 8  # much of the shortlist is one long block of writing
+
+    def _blocks(
+        self, table: PassageTable, scored: TextScores, looks: Sequence[entities.Look], keep: Bool[ndarray, "n"], k: int
+    ) -> list[_Found]:
+        """The best passages of scored texts, and of those that are like what an entity sounds like."""
+        best, whose = entities.likeness(table, looks)
+        if looks:
+            scored = with_rows(scored, np.flatnonzero(keep & (best > self._config.look_cosine_range[0])))
+        rows = scored.rows
+        score, dense, whose = self._alike(best[rows], whose[rows], np.where(keep[rows], scored.score, 0), scored.dense)
+        taken: set[int] = set()
+        found: list[_Found] = []
+        for place in _best(np.where(keep[rows], score, 0), rows):
+            if len(found) == k:
+                break
+            row = int(rows[place])
             if row not in taken:
                 first, last = self._block(table, row)
                 members = table.order[first : last + 1]
                 taken.update(members.tolist())
-                num_found += 1
-                yield _Found(
-                    score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
+                found.append(_Found(
+                    score=float(score[place]), dense=float(dense[place]), lexical=float(scored.coverage[place]),
                     kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
-                    entity=looks[whose[row]].name if whose[row] >= 0 else "",
-                )  # fmt: skip
-
-    def _in_context(
-        self, table: PassageTable, dense: Scores, matches: Sequence[lexical.TermMatches]
-    ) -> tuple[Scores, Scores, Scores]:
-        """Cosines and BM25 with what stands beside each text, and how much of the query its own words cover."""
-        config, order = self._config, table.order
-        runs = table.runs(ns(config.context_gap_s))
-        bm25, coverage = np.zeros(len(table), np.float32), np.zeros(len(table), np.float32)
-        in_order = np.zeros(len(table), np.float32)
-        for term in matches:
-            known = np.isin(term.ids, table.ids.rows)  # a row committed after the refresh waits for the next search
-            rows = np.searchsorted(table.ids.rows, term.ids[known])
-            coverage[rows] += term.coverage
-            lend(in_order, table.rank[rows], term.bm25[known], runs, config.context_decay, config.context_reach)
-        bm25[order] = in_order
-        around = np.empty(len(table), np.float32)
-        around[order] = smooth(dense[order], runs, config.context_dense_decay, config.context_reach)
-        share = np.float32(config.context_dense_share)
-        return (1 - share) * dense + share * around, bm25, coverage
+                    entity=looks[whose[place]].name if whose[place] >= 0 else "",
+                ))  # fmt: skip
+        return found
 
     def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
         """The places in `order` of a passage: one row, or adjacent writing of equal text."""
@@ -207,15 +226,14 @@ class Search:
         dense = table.dense(vectors, sentence_share=0.0)
         named, coverage = labels.of_rows(table)
         score = (
-            config.picture_dense_weight * _ramp(dense, config.picture_cosine_range)
-            + config.picture_label_weight * named
+            config.picture_dense_weight * ramp(dense, config.picture_cosine_range) + config.picture_label_weight * named
         )
-        score, dense, whose = self._alike(table, looks, score, dense)
+        score, dense, whose = self._alike(*entities.likeness(table, looks), score, dense)
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
         score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
         num_found = 0
-        for row in _best(score):
+        for row in _best(score, np.arange(len(table))):
             if num_found == query.k:
                 return
             if not taken[row]:
@@ -229,11 +247,10 @@ class Search:
                 )  # fmt: skip
 
     def _alike(
-        self, table: PassageTable, looks: Sequence[entities.Look], score: Scores, dense: Scores
+        self, best: Scores, whose: Int64[ndarray, "n"], score: Scores, dense: Scores
     ) -> tuple[Scores, Scores, Int64[ndarray, "n"]]:
         """Scores and cosines with the looks asked for, and which of these a row owes its score to (-1: none)."""
-        best, whose = entities.likeness(table, looks)
-        alike = _ramp(best, self._config.look_cosine_range)
+        alike = ramp(best, self._config.look_cosine_range)
         owed = alike > score
         return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, whose, -1)
 
@@ -352,19 +369,8 @@ def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
 
 
-def _nearness(arousals: Float32[ndarray, "n"], asked: tuple[float, float]) -> Scores:
-    """1 inside the asked range, less by the distance outside of it, 0 where there is no arousal."""
-    outside = np.maximum(asked[0] - arousals, arousals - asked[1])
-    near: Scores = np.nan_to_num(1 - np.maximum(outside, 0)).astype(np.float32)
-    return near
-
-
-def _ramp(values: Scores, limits: tuple[float, float]) -> Scores:
-    return np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0).astype(np.float32)
-
-
-def _best(scores: Scores) -> Iterator[int]:
-    """Row numbers by descending positive score, equal ones by row; sorted only as far as they are asked for."""
+def _best(scores: Scores, rows: Int64[ndarray, "n"]) -> Iterator[int]:
+    """Indices by descending positive score, equal ones by row; sorted only as far as they are asked for."""
     rest = np.flatnonzero(scores > 0)
     size = 256
     while len(rest):
@@ -373,7 +379,7 @@ def _best(scores: Scores) -> Iterator[int]:
             chosen, rest = rest[scores[rest] >= least], rest[scores[rest] < least]
         else:
             chosen, rest = rest, rest[:0]
-        yield from chosen[np.lexsort((chosen, -scores[chosen]))].tolist()
+        yield from chosen[np.lexsort((rows[chosen], -scores[chosen]))].tolist()
         size *= 8
 
 

@@ -301,5 +301,8 @@ def test_vectors_of_another_space_are_asked_through_their_own_encoder(tmp_path):
         from reverie.types import Query
 
         assert memory.search(Query(text="zebra"))[0].dense > 0.95
-    with Memory.open(tmp_path, text_encoder=text) as memory:
+    with Memory.open(tmp_path, text_encoder=text) as memory:  # carried over by the anchors
+        assert memory.search(Query(text="zebra"))[0].dense > 0.3
+    with Memory.open(tmp_path / "new", text_encoder=text, mode="w") as memory:  # a space that nothing is known of
+        memory.write([picture])
         assert memory.search(Query(text="zebra")) == []

@@ -1,0 +1,216 @@
+"""A change of encoder: questions carried over by the anchors, and the memory embedded anew."""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+
+from reverie.errors import MemoryStoreError
+from reverie.memory import Memory
+from reverie.memory.anchors import anchor_texts, carry_over, embed_anchors, pack_anchors, unpack_anchors
+from reverie.memory.reencode import PictureEncoder
+from reverie.types import EndOfStream, Query, ns
+from tests.memory.reading import assert_whole, rows_of
+from tests.memory.worlds import BagOfWords, make_stream, said, seen, unit
+
+
+class Turned(BagOfWords):
+    """The same meanings in another space: every vector turned, of another width, and bent by a common part."""
+
+    def __init__(self, width: int = 96) -> None:
+        super().__init__(encoder_id="turned")
+        rng = np.random.default_rng(8)
+        self._turn = np.linalg.qr(rng.standard_normal((width, width)))[0][: self.width]
+        self._common = rng.standard_normal(width) / np.sqrt(width)
+        self.fails_after: int | None = None
+
+    def encode(self, texts):
+        if self.fails_after is not None:
+            self.fails_after -= 1
+            if self.fails_after < 0:
+                raise RuntimeError("cut short")
+        vectors = super().encode(texts) @ self._turn + 0.3 * self._common
+        return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def pictures(width: int = 48) -> PictureEncoder:
+    def encode(jpegs):
+        return np.stack([unit(np.random.default_rng(len(jpeg)).standard_normal(width)) for jpeg in jpegs])
+
+    return PictureEncoder(encoder_id="sight-2", encode=encode)
+
+
+@pytest.fixture
+def written(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write(make_stream(3, duration_s=90))
+    return tmp_path
+
+
+def encoders_of(folder):
+    with closing(sqlite3.connect(folder / "memory.sqlite")) as db:
+        return dict(
+            db.execute("SELECT e.name, count(*) FROM vector v JOIN encoder e ON e.id = v.encoder GROUP BY e.name")
+        )
+
+
+def test_anchors_are_a_fixed_list_of_distinct_texts():
+    assert len(set(anchor_texts())) == len(anchor_texts()) == 256
+    assert all(text == text.strip() for text in anchor_texts())
+
+
+def test_anchors_survive_packing():
+    anchors = embed_anchors(BagOfWords())
+    np.testing.assert_allclose(unpack_anchors(pack_anchors(anchors), 64), anchors, atol=0.005)
+    with pytest.raises(ValueError, match="instead of"):
+        unpack_anchors(pack_anchors(anchors), 32)
+
+
+def test_a_question_carried_over_points_at_what_it_means():
+    old, new = BagOfWords(), Turned()
+    words = ["river", "bridge", "dog", "coffee", "train", "winter", "garden", "music", "doctor", "window"]
+    stored, asked = embed_anchors(old), embed_anchors(new)
+    carried = np.stack([carry_over(query, asked, stored) for query in new.encode(words)])
+    np.testing.assert_allclose(np.linalg.norm(carried, axis=1), 1, atol=1e-5)
+    cosines = carried @ old.encode(words).T
+    assert (cosines.argmax(axis=1) == np.arange(len(words))).all()
+
+
+def test_a_memory_answers_another_encoder(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said(text, 400 * i, 400 * i + 2) for i, text in enumerate(["a dog", "the coffee", "heavy snow"])])
+
+    class Puns(Turned):
+        def encode(self, texts):
+            return super().encode([{"espresso": "the coffee"}.get(text, text) for text in texts])
+
+    with Memory.open(tmp_path, text_encoder=Puns()) as memory:
+        hits = memory.search(Query(text="espresso", k=1))  # a word that no text holds
+        assert [hit.text for hit in hits] == ["the coffee"]
+        assert hits[0].lexical == 0
+
+
+def test_reencoding_leaves_nothing_of_the_old_encoder_and_changes_nothing_else(written):
+    before = rows_of(written)
+    old_bytes = before["encoder"][0]["anchors"]
+    with Memory.open(written, text_encoder=Turned(), mode="w") as memory:
+        receipt = memory.reencode(pictures())
+        again = memory.reencode(pictures())
+    assert receipt.texts > 5
+    assert receipt.names > 5
+    assert receipt.pictures > 0
+    assert (again.texts, again.names, again.pictures, again.left) == (0, 0, 0, receipt.left)
+    after = rows_of(written)
+    for table in ("observation", "event", "track", "gap", "stream", "label"):
+        assert after[table] == before[table]
+    assert {row["encoder"] for row in after["sentence"]} == {
+        row["id"] for row in after["encoder"] if row["name"] == "turned"
+    }
+    assert [(row["observation"], row["part"]) for row in after["sentence"]] == [
+        (row["observation"], row["part"]) for row in before["sentence"]
+    ]
+    assert encoders_of(written)["sight-2"] == receipt.pictures
+    assert encoders_of(written)["turned"] == receipt.texts
+    assert encoders_of(written).get("bag-of-words", 0) == receipt.left
+    assert old_bytes is not None
+    assert_whole(written)
+    with Memory.open(written, text_encoder=Turned()) as memory:
+        assert memory.verify().sound
+
+
+def test_an_open_reader_follows(written):
+    with (
+        Memory.open(written, text_encoder=Turned(), mode="w") as writer,
+        Memory.open(written, text_encoder=Turned()) as reader,
+    ):
+        reader.search(Query(text="lantern"))
+        writer.reencode()
+        fresh = Memory.open(written, text_encoder=Turned())
+        with fresh:
+            assert reader.search(Query(text="lantern")) == fresh.search(Query(text="lantern"))
+        assert reader.search(Query(text="lantern"))[0].dense > 0
+
+
+def test_a_run_that_was_cut_short_is_gone_on_with(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said(f"number {i} of many", 5 * i, 5 * i + 2) for i in range(100)])
+    turned = Turned()
+    turned.fails_after = 2  # the anchors, and the first batch
+    with Memory.open(tmp_path, text_encoder=turned, mode="w") as memory:
+        with pytest.raises(RuntimeError, match="cut short"):
+            memory.reencode()
+        turned.fails_after = None
+        assert encoders_of(tmp_path) == {"bag-of-words": 68, "turned": 32}
+        assert memory.search(Query(text="many", k=5))
+        assert memory.reencode().texts == 68
+        assert encoders_of(tmp_path) == {"turned": 100}
+        memory.write([said("and one more", 900, 901), EndOfStream(stream_id="tv", pts_ns=ns(1000))])
+        assert memory.verify().sound
+
+
+def test_pictures_of_an_open_event_keep_their_vectors(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([seen("cat", i, picture=i) for i in range(5)])
+        assert memory.reencode(pictures()).pictures == 0
+        memory.write([seen("car", 10 + i, picture=10 + i, cut=i == 0) for i in range(5)])
+        assert 0 < memory.reencode(pictures()).pictures <= 5
+        memory.write([seen("car", 20 + i, picture=20 + i) for i in range(5)])  # segmentation goes on
+
+
+def test_a_vector_that_came_with_its_text_stays(tmp_path):
+    own = dataclasses.replace(said("a bell", 0, 2), embedding=unit(np.ones(12)), encoder="ears")
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([own, said("a bell", 5, 6)])
+    with Memory.open(tmp_path, text_encoder=Turned(), mode="w") as memory:
+        receipt = memory.reencode()
+    assert (receipt.texts, receipt.left) == (1, 1)
+    assert encoders_of(tmp_path) == {"ears": 1, "turned": 1}
+
+
+def test_a_reader_cannot_reencode(written):
+    with (
+        Memory.open(written, text_encoder=Turned()) as memory,
+        pytest.raises(MemoryStoreError, match="mode='w'"),
+    ):
+        memory.reencode()
+
+
+@pytest.mark.slow
+def test_two_real_encoders_understand_each_other_a_little():
+    """MiniLM's nearest names by WordLlama's carried-over questions: several times what chance would find."""
+    pytest.importorskip("tokenizers")
+    from benchmarks.static_encoder import WordLlama
+    from reverie.perception.minilm import MiniLM
+
+    try:
+        other = WordLlama()
+    except ModuleNotFoundError:
+        pytest.skip("wordllama is not installed")
+    own, texts = MiniLM(), list(anchor_texts()[::3])
+    used = [number for number in range(len(anchor_texts())) if number % 3]  # those asked for are no anchors
+    for writer, asker in ((own, other), (other, own)):
+        stored, asked = embed_anchors(writer), embed_anchors(asker)
+        rows, queries = stored[::3], asked[::3]
+        carried = np.stack([carry_over(query, asked[used], stored[used]) for query in queries])
+        first = (carried @ rows.T).argsort(axis=1)[:, ::-1][:, :10]
+        found = np.mean([number in best for number, best in enumerate(first.tolist())])
+        assert found > 4 * 10 / len(texts)
+
+
+def test_what_faded_to_sign_codes_stays_so(tmp_path):
+    from reverie.memory.sign_codes import recode
+
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said(f"number {i} of many", 5 * i, 5 * i + 2) for i in range(150)])
+        with memory._store.transaction() as db:
+            assert recode(db, "vector", list(range(1, 81))) == 80
+    with Memory.open(tmp_path, text_encoder=Turned(), mode="w") as memory:
+        assert memory.reencode().texts == 150
+        (signed,) = memory._store.writer.execute("SELECT count(*) FROM vector WHERE centre IS NOT NULL").fetchone()
+        assert 0 < signed <= 80  # the first ones come before there are enough for a centre
+        assert memory.verify().sound
+        assert memory.search(Query(text="number 99", k=1))[0].text == "number 99 of many"
