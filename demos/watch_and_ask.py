@@ -64,7 +64,7 @@ def _watch_and_ask(source: str, questions: list[str], memory: Path, out: Path) -
             answer = session.ask(question)
             print(f"\n{number}. {question}\n{answer_as_text(answer)}")
             if answer.citations:
-                sheet = contact_sheet(question, answer, out / f"answer_{number}.png", session.directory)
+                sheet = contact_sheet(question, answer, out / f"answer_{number}.png", session.memory)
                 print(f"  contact sheet: {sheet}")
 
 

@@ -242,18 +242,19 @@ def forget(
     text: Annotated[
         str | None, typer.Option("--text", help="What holds all of these words, or a name that does.")
     ] = None,
+    entity: Annotated[str | None, typer.Option("--entity", help="A name that was taught, and what holds it.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Forget everything in this memory.")] = False,
     copies_too: Annotated[bool, typer.Option("--copies", help="With --all: also the list of copies.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete for good: a span, a stream, what holds some words, or all."""
+    """Delete for good: a span, a stream, what holds some words, something that was taught, or all."""
     from reverie.pipeline.session import forget as forget_in
     from reverie.pipeline.show import forgotten_as_dict, forgotten_as_text
 
     receipt = forget_in(
-        memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), text=text, everything=everything,
-        copies_too=copies_too, dry_run=dry_run,
+        memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), text=text, entity=entity,
+        everything=everything, copies_too=copies_too, dry_run=dry_run,
     )  # fmt: skip
     _print(forgotten_as_dict(receipt) if as_json else forgotten_as_text(receipt), as_json)
 
@@ -322,7 +323,12 @@ def memory_verify(
 
 
 @memory_app.command("reencode")
-def memory_reencode(memory: MemoryOption, profile: ProfileOption = "embedded", as_json: JsonOption = False) -> None:
+def memory_reencode(
+    memory: MemoryOption,
+    key_file: KeyFileOption = None,
+    profile: ProfileOption = "embedded",
+    as_json: JsonOption = False,
+) -> None:
     """Embed a memory anew with the encoders of a profile; goes on where it was cut short."""
     from reverie.pipeline.reencode import reencode
 

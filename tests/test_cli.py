@@ -34,6 +34,7 @@ VERBS = {
         "--to",
         "--stream",
         "--text",
+        "--entity",
         "--all",
         "--copies",
         "--dry-run",
@@ -42,6 +43,7 @@ VERBS = {
     "memory stats": ["--memory!", "--key-file", "--json"],
     "memory backup": ["target", "--memory!", "--key-file", "--json"],
     "memory restore": ["backup", "--memory!", "--key-file", "--json"],
+    "memory reencode": ["--memory!", "--key-file", "--profile", "--json"],
     "memory encrypt": ["target", "--memory!", "--key-file", "--json"],
     "memory verify": ["--memory!", "--key-file", "--repair", "--json"],
     "memory consolidate": ["--memory!", "--key-file", "--max-s", "--profile", "--json"],
@@ -108,7 +110,7 @@ def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypa
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["forget"], "--from and --to, --stream, --text, or --all"),
+        (["forget"], "--from and --to, --stream, --text, or --entity alone"),
         (["forget", "--all", "--from", "3"], "--all alone"),
         (["forget", "--from", "9", "--to", "3"], "has to be after --from"),
         (["export", "--format", "parquet"], "--out"),

@@ -26,16 +26,22 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
     large = room is not None and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2
     if large or dry_run:
         begun = Erased()
-    if room is not None and large and not dry_run and target.text is None:
+    by_words = target.text is not None or target.entity is not None
+    if room is not None and large and not dry_run and not by_words:
         room.in_steps(lambda db, most: erase_some(db, target, most, begun or Erased()))
     with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun) as erased:
         streams = streams_of(db, target)
-        if target.text is None:
+        if target.entity is not None:
+            names = entities.names_of(db, target.entity)
+            erased.templates += entities.erase_entity(db, target.entity)
+            for name in names:
+                erase_text(db, name, None, streams, gap_ns, erased)
+        elif target.text is not None:
+            erase_text(db, target.text, target.span, streams, gap_ns, erased)
+        else:
             erase(db, target.span, streams, gap_ns, erased)
             if target == Target():  # everything
                 entities.erase_all(db)
-        else:
-            erase_text(db, target.text, target.span, streams, gap_ns, erased)
     if dry_run:
         store.checkpoint()
     elif room is not None and large:

@@ -261,6 +261,18 @@ def _require_consent(db: sqlite3.Connection, kind: Kind) -> None:
 # --- erasure ---------------------------------------------------------------------------------------
 
 
+def names_of(db: sqlite3.Connection, name: str) -> list[str]:
+    """The name and the aliases of an entity.
+
+    Raises:
+        UsageError: nothing is known by that name.
+    """
+    found = read(db, name)
+    if not found:
+        raise UsageError(f"nothing was taught under the name {name!r}: see `reverie entities`")
+    return [found[0].name, *found[0].aliases]
+
+
 def erase_entity(db: sqlite3.Connection, name: str) -> int:
     """Delete an entity with its names and templates; return how many templates went (0 also if it is not there)."""
     entity = _row_of(db, name)

@@ -44,6 +44,7 @@ class Erased:
     tracks: int = 0
     events: int = 0
     labels: int = 0
+    templates: int = 0
     less_familiar_hours: int = 0
     pictures: set[str] = field(default_factory=set)
     found: list[Forgettable] = field(default_factory=list)
@@ -51,11 +52,15 @@ class Erased:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What to forget: what overlaps a span (None: all time) of some streams (none named: of all), or holds words."""
+    """What to forget: what overlaps a span (None: all time) of some streams (none named: of all), or holds words.
+
+    `entity`: what was taught under a name, and all that holds one of its names.
+    """
 
     span: TimeSpan | None = None
     stream_ids: tuple[str, ...] = ()
     text: str | None = None
+    entity: str | None = None
 
 
 def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int], gap_ns: int, erased: Erased) -> None:

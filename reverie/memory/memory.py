@@ -269,11 +269,12 @@ class Memory(Semantic):
         span: TimeSpan | None = None,
         stream_ids: Sequence[str] = (),
         text: str | None = None,
+        entity: str | None = None,
         everything: bool = False,
         copies_too: bool = False,
         dry_run: bool = False,
     ) -> ForgetReceipt:
-        """Delete for good: a span (of all streams, or of some), whole streams, what holds words, or everything.
+        """Delete for good: a span (of all streams, or some), whole streams, what holds words, an entity, or everything.
 
         With no `text`, what overlaps the span goes whole. With `text`, what holds all of its words does, and the key
         frames of these moments (see `reverie.memory.erase_text`), in the span and streams if any are named.
@@ -284,15 +285,20 @@ class Memory(Semantic):
             span: media time.
             stream_ids: only of these.
             text: words, all of which one text or name has to hold.
+            entity: a name that was taught. Its looks and sounds go, and all that holds the name or an alias, as with
+                `text`; what merely looks like it stays.
             everything: all streams, whole.
             copies_too: with `everything`, also the list of copies that were made.
             dry_run: only count what would go.
 
         Raises:
-            UsageError: nothing was named, or a stream that is not there, or a text without words.
+            UsageError: nothing was named, or a stream or an entity that is not there, a text without words, or an
+                entity together with something else.
         """
-        if not (span or stream_ids or everything or text is not None):
-            raise UsageError("say what to forget: a span, a stream, words, or everything")
+        if not (span or stream_ids or everything or text is not None or entity is not None):
+            raise UsageError("say what to forget: a span, a stream, words, an entity, or everything")
+        if entity is not None and (span or stream_ids or everything or text is not None):
+            raise UsageError("an entity is forgotten whole: name nothing beside it")
         if copies_too and not everything:
             raise UsageError("the list of copies can be forgotten only together with everything")
         self.require_streams(stream_ids)
@@ -300,6 +306,7 @@ class Memory(Semantic):
             span=None if everything else span,
             stream_ids=() if everything else tuple(stream_ids),
             text=None if everything else text,
+            entity=entity,
         )
         with self._writing():
             copies = copies_of(self.root, self._store.cipher)
@@ -654,6 +661,7 @@ class Memory(Semantic):
             events=erased.events,
             labels=erased.labels,
             pictures=len(erased.pictures),
+            templates=erased.templates,
             bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
             complete=complete,
             less_familiar_hours=erased.less_familiar_hours,

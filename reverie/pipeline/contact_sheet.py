@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from reverie.memory import Memory
 from reverie.pipeline.show import minutes
 from reverie.types import Answer, Citation
 
@@ -16,11 +18,8 @@ MAX_TILES = 6
 COLUMNS = 3
 
 
-def contact_sheet(question: str, answer: Answer, path: Path, root: Path) -> Path:
-    """Draw the answer's citations, best first, and write the picture to `path` (PNG). Returns `path`.
-
-    `root` is the memory's directory, which thumbnails are relative to.
-    """
+def contact_sheet(question: str, answer: Answer, path: Path, memory: Memory) -> Path:
+    """Draw what the answer cites of a memory, best first, and write the picture to `path` (PNG). Returns `path`."""
     citations = answer.citations[:MAX_TILES]
     columns = max(2, min(COLUMNS, len(citations)))
     rows = -(-len(citations) // columns)
@@ -36,23 +35,27 @@ def contact_sheet(question: str, answer: Answer, path: Path, root: Path) -> Path
     for index, citation in enumerate(citations):
         x = MARGIN_PX + index % columns * (TILE_WIDTH_PX + MARGIN_PX)
         y = top + index // columns * (TILE_HEIGHT_PX + CAPTION_HEIGHT_PX + MARGIN_PX)
-        _tile(sheet, draw, citation, (x, y), root)
+        _tile(sheet, draw, citation, (x, y), memory)
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
     return path
 
 
 def _tile(
-    sheet: Image.Image, draw: ImageDraw.ImageDraw, citation: Citation, corner: tuple[int, int], root: Path
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, citation: Citation, corner: tuple[int, int], memory: Memory
 ) -> None:
     x, y = corner
     draw.rectangle((x, y, x + TILE_WIDTH_PX, y + TILE_HEIGHT_PX), fill=EMPTY)
-    if citation.thumbnail and (root / citation.thumbnail).exists():
-        with Image.open(root / citation.thumbnail) as picture:
+    try:
+        jpeg = memory.picture(citation.thumbnail) if citation.thumbnail else None
+    except FileNotFoundError:  # forgotten since
+        jpeg = None
+    if jpeg is None:
+        draw.text((x + 12, y + 12), "no picture", fill=MUTED, font=ImageFont.load_default(15))
+    else:
+        with Image.open(io.BytesIO(jpeg)) as picture:
             picture.thumbnail((TILE_WIDTH_PX, TILE_HEIGHT_PX))
             sheet.paste(picture, (x + (TILE_WIDTH_PX - picture.width) // 2, y + (TILE_HEIGHT_PX - picture.height) // 2))
-    else:
-        draw.text((x + 12, y + 12), "no picture", fill=MUTED, font=ImageFont.load_default(15))
     span = f"{minutes(citation.span.start_s)} - {minutes(citation.span.end_s)}"
     draw.text((x, y + TILE_HEIGHT_PX + 5), f"{span}   {citation.modality}", fill=INK, font=ImageFont.load_default(15))
     for index, line in enumerate(_wrap(citation.text, TILE_WIDTH_PX, 13)[:2]):

@@ -253,11 +253,12 @@ def forget(
     to_s: float | None = None,
     stream_ids: tuple[str, ...] = (),
     text: str | None = None,
+    entity: str | None = None,
     everything: bool = False,
     copies_too: bool = False,
     dry_run: bool = False,
 ) -> ForgetReceipt:
-    """Delete from a memory for good: a span of media time, streams, what holds words, these together, or everything.
+    """Delete from a memory for good: a span of media time, streams, what holds words, these together, an entity, all.
 
     With `dry_run` nothing is deleted, and the receipt tells what would be. `copies_too`: with everything, also the list
     of copies that were made.
@@ -267,8 +268,8 @@ def forget(
         MemoryStoreError: there is no memory.
     """
     named = bool(stream_ids) or from_s is not None or to_s is not None or text is not None
-    if named == everything:
-        raise UsageError("say what to forget: --from and --to, --stream, --text, or --all alone")
+    if named + everything + (entity is not None) != 1:
+        raise UsageError("say what to forget: --from and --to, --stream, --text, or --entity alone, or --all alone")
     if from_s is not None and to_s is not None and to_s <= from_s:
         raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
     span = None
@@ -279,5 +280,6 @@ def forget(
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
     with open_memory(directory, load_profile("embedded"), "w") as memory:
         return memory.forget(
-            span=span, stream_ids=stream_ids, text=text, everything=everything, copies_too=copies_too, dry_run=dry_run
-        )
+            span=span, stream_ids=stream_ids, text=text, entity=entity, everything=everything, copies_too=copies_too,
+            dry_run=dry_run,
+        )  # fmt: skip

@@ -280,6 +280,15 @@ class LiveSession:
         """
         return self._reading(lambda: self._session.timed_ask(question))
 
+    def key_frame(self, thumbnail: str) -> bytes:
+        """The JPEG behind the `thumbnail` of an event or a citation.
+
+        Raises:
+            FileNotFoundError: it is not there (any more).
+            MemoryStoreError: nothing has been remembered yet.
+        """
+        return self._reading(lambda: self._session.memory.picture(thumbnail))
+
     def close(self) -> None:
         """End a camera and remember what came of it, stop a file where it is. Idempotent."""
         self._closing.set()

@@ -15,6 +15,7 @@ security policy lets our page load nothing from elsewhere. Errors are {"error": 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from reverie.errors import MemoryStoreError, ReverieError, SourceError
@@ -48,6 +49,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
+_KEY_FRAME = re.compile(r"pictures/[0-9a-f]{2}/[0-9a-f]{32}\.jpg")  # and nothing else: no `..`, no other file
 _HEADERS = {
     "Content-Security-Policy": POLICY,
     "Referrer-Policy": "no-referrer",
@@ -110,10 +112,13 @@ def add_routes(app: FastAPI, live: LiveSession) -> None:
 
     @app.get("/live/pictures/{name:path}")
     async def key_frame(name: str) -> Response:
-        path = _key_frame(live.directory, name)
-        if path is None:
+        try:
+            data = await asyncio.to_thread(live.key_frame, name) if _KEY_FRAME.fullmatch(name) else None
+        except (FileNotFoundError, MemoryStoreError):
+            data = None
+        if data is None:
             return JSONResponse({"error": "there is no such picture in this memory"}, status_code=404)
-        return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
+        return Response(data, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=300"})
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -127,13 +132,6 @@ def add_routes(app: FastAPI, live: LiveSession) -> None:
 def assets() -> Path:
     """The page's own script and style."""
     return Path(str(files("reverie.serve"))) / "assets"
-
-
-def _key_frame(directory: Path, name: str) -> Path | None:
-    """A picture inside the memory's folder of pictures; None for anything else, `..` and links included."""
-    folder = (directory / "pictures").resolve()
-    path = (directory / name).resolve()
-    return path if path.suffix == ".jpg" and path.is_relative_to(folder) and path.is_file() else None
 
 
 async def _body(request: Request, max_bytes: int) -> bytes:

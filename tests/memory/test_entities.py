@@ -145,3 +145,22 @@ def test_what_was_taught_is_there_in_a_backup(memory, tmp_path):
     memory.backup(tmp_path / "copy")
     with Memory.open(tmp_path / "copy", text_encoder=BagOfWords()) as copy:
         assert [entity.name for entity in copy.entities()] == ["Minka"]
+
+
+def test_an_entity_is_forgotten_with_all_that_holds_its_names(memory, tmp_path):
+    memory.teach("Minka", looks=[look("tabby cat")], encoder=SPACE, aliases=["the tiger"])
+    memory.teach("Flitzer", looks=[look("sports car")], encoder=SPACE)
+    memory.write([said("Minka is asleep", 60, 62), said("a tiger sleeps", 63, 64), said("The tiger is up", 65, 67)])
+    with pytest.raises(UsageError, match="nothing was taught under the name 'Rex'"):
+        memory.forget(entity="Rex")
+    with pytest.raises(UsageError, match="name nothing beside it"):
+        memory.forget(entity="Minka", stream_ids=["tv"])
+    before = rows_of(tmp_path / "m")
+    assert memory.forget(entity="minka", dry_run=True).templates == 1
+    assert rows_of(tmp_path / "m") == before
+    receipt = memory.forget(entity="the tiger")
+    assert (receipt.templates, receipt.senses["speech"]) == (1, 2)
+    assert [entity.name for entity in memory.entities()] == ["Flitzer"]
+    assert "a tiger sleeps" in {row["text"] for row in rows_of(tmp_path / "m")["observation"]}
+    assert not bytes_in(tmp_path / "m", b"Minka")
+    assert_whole(tmp_path / "m")
