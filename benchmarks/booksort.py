@@ -6,10 +6,12 @@ FOLDER holds books/N.txt, segments_L-s20.csv and excerpts_L-s20.csv for L of 1,0
 sentence by sentence, a stream each, side by side, through `Memory.write` with a budget that has room for about a tenth
 of them. Then books are heard a month later (the same ones again, in other streams), which makes the first ones coarser,
 until what is kept of them is a tenth, and then a fiftieth, of their bytes. Counted are the bytes of the texts and
-summaries that are left and of all their vectors; SQLite's pages and text index are not. Each segment of
-20 words is located in its excerpt by `Memory.search`, as the mean time of its hits weighted by the fourth power of
-their scores, and the earlier one is said to have come first; a tie is a coin's. Beside: every n-th sentence of the
-books word for word, at the same bytes, through the same search; chance; and what language models reach that have not
+summaries that are left, of all their vectors and of the filters of words; SQLite's pages and text index are not. Each
+segment of 20 words is located in its excerpt by `Memory.search` where a hit has half of its words; else by
+`Memory.when_said`, as the mean time weighted by probability; else as the mean time of all hits, weighted by the fourth
+power of their scores. The earlier one is said to have come first; a tie is a coin's. Beside: the same without filters
+(a memory of its own, taken to the same share); every n-th sentence of the books word for word, at the same bytes,
+through the same search; chance; and what language models reach that have not
 been given the text. Book 73017 is left out: its rows come from another book.
 """
 
@@ -32,6 +34,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.dialogues import temporary_folder
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.vector_cache import VectorCache
+from reverie.memory.lexical import terms_of
 from reverie.memory.memory import Memory, MemoryConfig
 from reverie.memory.sentences import split
 from reverie.perception.minilm import MiniLM
@@ -46,6 +49,9 @@ MONTH_NS = ns(30 * 86400.0)
 BATCH = 256
 PLAIN = MemoryConfig(max_bytes=None, remember_recalls=False, consolidate_every_s=1e9)  # no summaries
 K, POWER, SEED = 8, 4, 0
+CERTAIN = 0.5  # share of the words of a segment
+FILTER_BITS = {"accuracy": 128, "without_filters": 0}  # of a minute
+ROW_BYTES = 16  # of the key of a block of filters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +123,7 @@ def hear_more(memory: Memory, books: Mapping[str, Sequence[Observation]]) -> Ite
 
 
 def content_bytes(root: Path, streams: Sequence[str]) -> int:
-    """Of the texts that are left of streams, summaries of episodes included, and of all their vectors."""
+    """Of texts that are left of streams, summaries of episodes included, of their vectors, and of filters of words."""
     marks = ",".join("?" * len(streams))
     own = f"(SELECT id FROM stream WHERE name IN ({marks}))"
     rows, summaries = (
@@ -133,6 +139,7 @@ def content_bytes(root: Path, streams: Sequence[str]) -> int:
                 f"SELECT sum(4 + length(code)) FROM vector WHERE observation IN {rows}",
                 f"SELECT sum(4 + length(code)) FROM sentence WHERE observation IN {rows}",
                 f"SELECT sum(4 + length(code)) FROM episode_vector WHERE episode IN {summaries}",
+                f"SELECT sum({ROW_BYTES} + length(bits)) FROM word_filter WHERE stream IN {own}",
             )
         )
 
@@ -142,6 +149,16 @@ def located(memory: Memory, pair: Pair, segment: str) -> float | None:
     start_s = pair.start_word * WORD_S
     span = TimeSpan(start_ns=ns(start_s), end_ns=ns(start_s + pair.length * WORD_S))
     hits = memory.search(Query(text=segment, k=K, stream_ids=(pair.book,), span=span))
+    words = set(terms_of(segment, skip_asking=False))
+    shares = [len(words.intersection(terms_of(hit.text, skip_asking=False))) / max(len(words), 1) for hit in hits]
+    if max(shares, default=0.0) >= CERTAIN:
+        best = hits[shares.index(max(shares))]
+        return (best.span.start_s + best.span.end_s) / 2
+    sayings = memory.when_said(segment, span, (pair.book,), at_least=0.0)
+    if sayings:
+        middles = [(max(s.span.start_s, span.start_s) + min(s.span.end_s, span.end_s)) / 2 for s in sayings]
+        total = sum(saying.probability for saying in sayings)
+        return sum(s.probability * middle for s, middle in zip(sayings, middles, strict=True)) / total
     weights = [hit.score**POWER for hit in hits]
     if not sum(weights):
         return None
@@ -188,33 +205,34 @@ def main() -> None:
     encoder.save()
     encoder.encode([segment for pair in pairs for segment in pair.segments])
     encoder.save()
-    figures: dict[str, dict[str, object]] = {}
-    with temporary_folder() as folder:
-        options = MemoryConfig(max_bytes=BUDGET_BYTES, remember_recalls=False)
-        root = Path(folder) / "heard"
-        with Memory.open(root, text_encoder=encoder, mode="w", config=options) as memory:
-            deque(hear(memory, books, 0, BATCH), maxlen=0)
-            more, kept = hear_more(memory, books), content_bytes(root, list(books))
-            progress(f"{len(pairs)} pairs; {kept} bytes are kept of {whole}, 1/{whole / kept:.1f}")
-            for share in SHARES:
-                while kept * share > whole:
-                    next(more)
-                    kept = content_bytes(root, list(books))
-                thin = Path(folder) / f"thin{share}"
-                with Memory.open(thin, text_encoder=encoder, mode="w", config=PLAIN) as other_memory:
-                    deque(hear(other_memory, thinned(books, kept, encoder), 0, BATCH), maxlen=0)
-                    figures[f"1/{share}"] = {
-                        "accuracy": accuracy(memory, pairs),
-                        "uniform_thinning": accuracy(other_memory, pairs),
-                        "kept_share": round(kept / whole, 4),
-                        "thinned_share": round(content_bytes(thin, list(books)) / whole, 4),
-                    }
-                progress(f"1/{share}: {figures[f'1/{share}']}")
+    figures: dict[str, dict[str, object]] = {f"1/{share}": {} for share in SHARES}
+    for key, bits in FILTER_BITS.items():
+        with temporary_folder() as folder:
+            options = MemoryConfig(max_bytes=BUDGET_BYTES, remember_recalls=False, word_filter_bits=bits)
+            root = Path(folder) / "heard"
+            with Memory.open(root, text_encoder=encoder, mode="w", config=options) as memory:
+                deque(hear(memory, books, 0, BATCH), maxlen=0)
+                more, kept = hear_more(memory, books), content_bytes(root, list(books))
+                progress(f"{len(pairs)} pairs, {bits} bits: {kept} bytes are kept of {whole}, 1/{whole / kept:.1f}")
+                for share in SHARES:
+                    while kept * share > whole:
+                        next(more)
+                        kept = content_bytes(root, list(books))
+                    figures[f"1/{share}"] |= {key: accuracy(memory, pairs), f"{key}_share": round(kept / whole, 4)}
+                    if bits:
+                        thin = Path(folder) / f"thin{share}"
+                        with Memory.open(thin, text_encoder=encoder, mode="w", config=PLAIN) as other_memory:
+                            deque(hear(other_memory, thinned(books, kept, encoder), 0, BATCH), maxlen=0)
+                            figures[f"1/{share}"]["uniform_thinning"] = accuracy(other_memory, pairs)
+                        left = content_bytes(thin, list(books))
+                        figures[f"1/{share}"]["uniform_thinning_share"] = round(left / whole, 4)
+                    progress(f"1/{share}: {figures[f'1/{share}']}")
     rows = [
-        (f"{name} of the bytes, {label}", *(own[key][str(length)] for length in LENGTHS), f"{own[part]:.4f}")  # type: ignore[index]
+        (f"{name} of the bytes, {label}", *(own[key][str(length)] for length in LENGTHS), f"{own[f'{key}_share']:.4f}")  # type: ignore[index]
         for name, own in figures.items()
-        for label, key, part in (
-            ("reverie", "accuracy", "kept_share"), ("every n-th sentence", "uniform_thinning", "thinned_share"),
+        for label, key in (
+            ("reverie", "accuracy"), ("without filters of words", "without_filters"),
+            ("every n-th sentence", "uniform_thinning"),
         )
     ]  # fmt: skip
     rows += [("chance", 50.0, 50.0, ""), ("language models without the text (paper)", "below 60", "below 60", "")]

@@ -21,6 +21,7 @@ from reverie.memory.search_config import SearchConfig
 from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.store import StoreConfig
 from reverie.memory.verify import Finding, VerifyReport
+from reverie.memory.word_filters import Saying
 
 __all__ = [
     "BackupReceipt",
@@ -40,6 +41,7 @@ __all__ = [
     "MemoryStats",
     "Note",
     "PinRecord",
+    "Saying",
     "SearchConfig",
     "SegmentationConfig",
     "StoreConfig",

@@ -21,6 +21,7 @@ from reverie.memory.rows import BOX_DTYPE, LABEL_DTYPE, box_rows, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.text_check import rebuild_texts, wrong_texts
 from reverie.memory.vectors import UNIT_TOLERANCE, dequantise
+from reverie.memory.word_filters import NUM_MINUTES
 from reverie.types import Modality
 
 Problem = tuple[str, str]  # what it is about, and what is wrong with it
@@ -222,6 +223,16 @@ def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
             yield f"familiarity of hour {hour} of stream {stream}", f"has {num_bytes} bytes of codes"
 
 
+def wrong_word_filters(db: sqlite3.Connection) -> Iterator[Problem]:
+    """Filters of words whose number or width is no power of two, or that do not fill their row."""
+    for stream, block, num, num_bytes in db.execute(
+        "SELECT stream, block, num_filters, length(bits) FROM word_filter"
+    ):
+        width, rest = divmod(num_bytes, num) if num > 0 else (0, 1)
+        if rest or num > NUM_MINUTES or num.bit_count() != 1 or width.bit_count() != 1:
+            yield f"word_filter of block {block} of stream {stream}", f"has {num_bytes} bytes for {num} filters"
+
+
 CHECKS: tuple[Check, ...] = (
     Check(name="references", find=broken_references),
     Check(name="texts", find=wrong_texts, mend=rebuild_texts),
@@ -231,6 +242,7 @@ CHECKS: tuple[Check, ...] = (
     Check(name="tracks", find=wrong_tracks),
     Check(name="packing", find=wrong_packing),
     Check(name="familiarity", find=wrong_familiarity),
+    Check(name="word_filters", find=wrong_word_filters),
     Check(name="forgotten", find=returned_observations),
     Check(name="levels", find=wrong_levels),
     Check(name="stretches", find=wrong_stretches),

@@ -5,7 +5,8 @@
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
     2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
-                        32 moments and 3200 bytes of sentences word for word; visits live on as names of moments
+                        32 moments and 3200 bytes of sentences word for word; visits live on as names of moments,
+                        the words of each minute as bits (see `word_filters`)
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import sqlite3
 
+from reverie.memory import word_filters
 from reverie.memory.events import summarise
 from reverie.memory.merging import join_events, neighbours, sum_up
 from reverie.memory.retention import EPISODE_LEVEL, worth
@@ -24,6 +26,7 @@ from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretc
 from reverie.memory.thinning import is_held, pictures_in, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
+WORD_BITS = 128
 
 
 def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
@@ -34,11 +37,12 @@ def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
     return row is not None and at_ns < row[0]
 
 
-def demote(db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float) -> int | None:
+def demote(db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float, word_bits: int = WORD_BITS) -> int | None:
     """Take an event down one level; return the event that stands for it now, None when it can go no lower.
 
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole.
     `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
+    `word_bits`: of the filter of a minute's words.
     """
     stretch = stretch_of(db, event)
     if stretch is None:
@@ -53,9 +57,12 @@ def demote(db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: 
         others = neighbours(db, stretch)
         if stretch.level == EPISODE_LEVEL and not others:
             return None
+        if stretch.level == CODES_LEVEL:
+            word_filters.take_in(db, stretch, word_bits)
         stretch = join_events(db, [stretch, *others])
         thin(db, stretch, demoted)
         sum_up(db, stretch, demoted)
+        word_filters.fit(db, stretch)
         labels, picture = summarise(db, stretch.stream, stretch.start_ns, stretch.end_ns, None)
         db.execute("UPDATE event SET labels = ?, picture = ? WHERE id = ?", (labels, picture, stretch.event))
     _note(db, stretch)

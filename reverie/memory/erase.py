@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from reverie.memory import entities, episodes, facts, familiarity, lexical, notes, pins
+from reverie.memory import entities, episodes, facts, familiarity, lexical, notes, pins, word_filters
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.names import drop_unused_encoders
@@ -46,6 +46,7 @@ class Erased:
     labels: int = 0
     templates: int = 0
     less_familiar_hours: int = 0
+    word_filters: int = 0
     pictures: set[str] = field(default_factory=set)
     found: list[Forgettable] = field(default_factory=list)
 
@@ -147,7 +148,7 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
     erased.tracks += db.execute("DELETE FROM track WHERE stream = ?", (stream,)).rowcount
     episodes.drop_touched(db, stream, -_FAR_NS, _FAR_NS)
     erased.events += db.execute("DELETE FROM event WHERE stream = ?", (stream,)).rowcount
-    for table in ("gap", "faded", "revision", "pin", "familiarity", "forgotten"):
+    for table in ("gap", "faded", "revision", "pin", "familiarity", "word_filter", "forgotten"):
         db.execute(f"DELETE FROM {table} WHERE stream = ?", (stream,))
     facts.erase_stream(db, stream)
     entities.erase_shown(db, stream, None)
@@ -189,6 +190,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
     erased.less_familiar_hours += familiarity.rebuild(db, stream, known)
+    erased.word_filters += word_filters.erase_span(db, stream, span)
     sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 
 

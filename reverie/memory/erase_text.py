@@ -8,6 +8,7 @@ name. Of names those of classes, sounds and things count, not those of colours. 
     visit                               the row, and votes for the name in the rows of other visits
     fact, note                          the row, when its quote, its names or its text hold the words
     entity                              with its templates, when no span is named
+    words of minutes                    whose filter says yes to all of them, or that held one of these
     key frames                          of all that was in sight while one of these was heard or seen
 
 Nothing else of that time goes: no gap in the stream, but for pictures where a moment went.
@@ -24,7 +25,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reverie.errors import UsageError
-from reverie.memory import episodes, familiarity, lexical
+from reverie.memory import episodes, familiarity, lexical, word_filters
 from reverie.memory.derived import erase_derived, erase_named
 from reverie.memory.erase import Erased, erase_rows, still_standing, sum_up_anew
 from reverie.memory.erase_faded import drop_faded_pictures
@@ -69,6 +70,7 @@ def erase_text(
         erase_derived(db, expression, stream, span)
         matches = _find(db, expression, names, stream, span)
         _erase_matches(db, stream, matches, gap_ns, erased)
+        erased.word_filters += word_filters.erase_words(db, stream, text, span)
         _drop_votes(db, stream, set(names.values()), span)
     if span is None:
         erase_named(db, expression)
@@ -122,6 +124,7 @@ def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_n
     db.executemany("DELETE FROM track WHERE rowid = ?", [(row,) for row in matches.tracks])
     erased.tracks += len(matches.tracks)
     touched += _leave_no_picture(db, stream, moments)
+    erased.word_filters += sum(word_filters.erase_span(db, stream, span) for span in spans)
     for hours in _joined(familiarity.whole_hours(span) for span in spans):
         erased.less_familiar_hours += familiarity.rebuild(db, stream, hours)
     for span in _joined(touched):

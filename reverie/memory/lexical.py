@@ -31,14 +31,14 @@ _COLUMN = {"observation_text": "text", "label_text": "name"}
 _K1_PLUS_1 = 2.2  # FTS5's bm25() has k1 = 1.2
 _MAX_TERMS = 48
 
-_FUNCTION_WORDS = """
+FUNCTION_WORDS = """
 a about after all am an and any anybody anyone anything are as at be been before being but by can could did do
 does doing during each for from had has have having he her here him his how i if in into is it its just let may
 me might moment moments more most my of off on or our out over own please say see seen shall she should show so
 some someone something such tell than that the their them then there these they this those time times to under
 until up us video very was we were what when where which while who whom whose why will with would you your
 """
-_SKIPPED = frozenset(_FUNCTION_WORDS.split())
+_SKIPPED = frozenset(FUNCTION_WORDS.split())
 # Words that ask: for a number, a date, a memory, advice. Skipped too, while a query has others.
 _ASKING_WORDS = """
 advice ago asked can current currently day days different discussed earliest ever finished first happen happened hour

@@ -34,6 +34,7 @@ from reverie.memory.completion import Completion, Scope
 from reverie.memory.consolidation import Consolidation
 from reverie.memory.copies import copies_of, drop_copies, note_copy
 from reverie.memory.cues import Cue, cue_of
+from reverie.memory.demotion import WORD_BITS
 from reverie.memory.erase import Target
 from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.finisher import Finisher
@@ -61,6 +62,7 @@ from reverie.memory.semantic import Semantic
 from reverie.memory.store import Store, StoreConfig
 from reverie.memory.verify import VerifyReport, verify
 from reverie.memory.verify import repair as mend
+from reverie.memory.word_filters import Saying, when_said
 from reverie.types import (
     Episode,
     Event,
@@ -95,6 +97,11 @@ class MemoryConfig(BaseModel):
     )
     extract_facts: bool = Field(
         True, description="Whether plain statements in what is said and written become facts (see `Memory.facts`)."
+    )
+    word_filter_bits: Literal[0, 64, 128, 256] = Field(
+        WORD_BITS,
+        description="Bits that keep which words a minute held when its texts fade; speech has about 70 that count. "
+        "0: nothing is kept of them.",
     )
     forgetting: Policy = Field(
         "retention",
@@ -154,7 +161,7 @@ class Memory(Semantic):
             if config.max_bytes is not None:
                 ranking = Ranking(store.writer, config.forgetting)
                 budget = Budget(store, config.max_bytes, config.max_picture_bytes)
-                self._room = Room(store, budget, ranking, ns(config.short_term_s))
+                self._room = Room(store, budget, ranking, ns(config.short_term_s), config.word_filter_bits)
             ttl_ns = None if config.ttl_s is None else ns(config.ttl_s)
             every_ns = ns(config.consolidate_every_s)
             self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)
@@ -432,6 +439,34 @@ class Memory(Semantic):
             streams = self._search.passages.stream_rows(stream_ids)
             return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
 
+    def when_said(
+        self,
+        text: str,
+        span: TimeSpan | None = None,
+        stream_ids: tuple[str, ...] = (),
+        at_least: float = 0.5,
+    ) -> list[Saying]:
+        """When words were said or read whose text has faded: the stretches that probably held them, the surest first.
+
+        Each minute keeps a filter of its words when only the sentences that say most are left of its event
+        (see `reverie.memory.word_filters`). There is no text to quote, so these are no hits of `search`. Ten words as
+        they were said find their minute; one or two seldom do.
+
+        Args:
+            text: the words, in any inflection that shares a stem.
+            span: only stretches that overlap it.
+            stream_ids: only these streams.
+            at_least: the probability of what is given back.
+
+        Raises:
+            UsageError: a probability outside of [0, 1].
+        """
+        if not 0 <= at_least <= 1:
+            raise UsageError(f"a probability of at least {at_least} cannot be: give one from 0 to 1")
+        with self._reading():
+            streams = self._search.passages.stream_rows(stream_ids)
+            return when_said(self._store.reader, text, streams, span, at_least)
+
     def complete(
         self,
         cue: str | Float32[ndarray, "d"] | TimeSpan,
@@ -665,6 +700,7 @@ class Memory(Semantic):
             bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
             complete=complete,
             less_familiar_hours=erased.less_familiar_hours,
+            word_filters=erased.word_filters,
             dry_run=dry_run,
             found=tuple(erased.found) if dry_run else (),
         )

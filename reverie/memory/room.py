@@ -17,7 +17,7 @@ from typing import Literal
 from reverie.errors import MemoryFull
 from reverie.memory import facts, familiarity
 from reverie.memory.budget import Budget
-from reverie.memory.demotion import demote
+from reverie.memory.demotion import WORD_BITS, demote
 from reverie.memory.retention import Ranking, Victim, worth
 from reverie.memory.store import Store
 from reverie.memory.stretches import Demoted
@@ -35,8 +35,9 @@ _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next
 class Room:
     """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
 
-    def __init__(self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int) -> None:
+    def __init__(self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int, word_bits: int = WORD_BITS) -> None:
         self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
+        self._word_bits = word_bits
         self.rank_again()
 
     def rank_again(self) -> None:
@@ -145,7 +146,7 @@ class Room:
         demoted = Demoted()
         with self._store.transaction(synced=True) as db:
             while ranked and demoted.rows * _ROW_BYTES < wanted_bytes:
-                left = demote(db, heappop(ranked)[-1], demoted, self._picture_worth)
+                left = demote(db, heappop(ranked)[-1], demoted, self._picture_worth, self._word_bits)
                 again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)

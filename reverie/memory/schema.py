@@ -9,6 +9,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
             ├─ event                        contiguous stretches of 4-60 s; one may be open
             ├─ track                        visits of things
             ├─ familiarity                  "seen before?", for each hour
+            ├─ word_filter                  words of each minute, when its texts fade
             └─ gap                          what was lost, or forgotten
     label ─── label_vector                  every name that was ever seen or heard
     encoder                                 the spaces that vectors live in
@@ -272,6 +273,18 @@ CREATE TABLE familiarity (                 -- codes of the distinct moments of a
 ) STRICT;
 """
 
+_WORD_FILTERS = """
+ALTER TABLE memory ADD COLUMN word_salt BLOB;   -- keys the hashes of words
+UPDATE memory SET word_salt = randomblob(16);
+CREATE TABLE word_filter (
+    stream INTEGER NOT NULL REFERENCES stream,
+    block INTEGER NOT NULL,                -- of media time: start_ns / 3840 s
+    num_filters INTEGER NOT NULL,          -- for equal parts of the block, a power of two
+    bits BLOB NOT NULL,                    -- of one after the other
+    PRIMARY KEY (stream, block)
+) STRICT, WITHOUT ROWID;
+"""
+
 _SEMANTIC = """
 CREATE TABLE fact (                        -- one statement each; what is valid when is computed: see facts
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -389,6 +402,10 @@ def _add_semantic(connection: sqlite3.Connection) -> None:
     _run(connection, _SEMANTIC)
 
 
+def _add_word_filters(connection: sqlite3.Connection) -> None:
+    _run(connection, _WORD_FILTERS)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create,
     _add_sentences,
@@ -399,6 +416,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_forgotten,
     _add_semantic,
     _add_anchors,
+    _add_word_filters,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

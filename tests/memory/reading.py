@@ -9,19 +9,21 @@ from typing import Any
 TABLES = (
     "stream", "observation", "encoder", "vector", "sentence", "label", "label_vector", "event", "track", "gap", "faded",
     "revision", "pin", "centre", "episode", "episode_vector", "familiarity", "forgotten",
+    "word_filter",
     "fact", "entity", "alias", "template", "consent", "note", "note_link",
 )  # fmt: skip
 WALL_TIMES = ("started_ns", "learned_ns", "taught_ns", "made_ns", "allowed_ns")
+SALTED = ("bits",)
 
 
 def rows_of(directory: Path) -> dict[str, list[Any]]:
-    """Every row of every table; only wall times of writing are left out."""
+    """Every row of every table; only wall times of writing, and what each memory salts, are left out."""
     connection = sqlite3.connect(directory / "memory.sqlite")
     try:
         connection.row_factory = sqlite3.Row
         return {
             table: [
-                {name: row[name] for name in row.keys() if name not in WALL_TIMES}  # noqa: SIM118  # a Row iterates values
+                {name: row[name] for name in row.keys() if name not in WALL_TIMES + SALTED}  # noqa: SIM118  # a Row iterates values
                 for row in connection.execute(f"SELECT * FROM {table}")
             ]
             for table in TABLES
