@@ -225,9 +225,7 @@ def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_word_filters(db: sqlite3.Connection) -> Iterator[Problem]:
     """Filters of words whose number or width is no power of two, or that do not fill their row."""
-    for stream, block, num, num_bytes in db.execute(
-        "SELECT stream, block, num_filters, length(bits) FROM word_filter"
-    ):
+    for stream, block, num, num_bytes in db.execute("SELECT stream, block, num_filters, length(bits) FROM word_filter"):
         width, rest = divmod(num_bytes, num) if num > 0 else (0, 1)
         if rest or num > NUM_MINUTES or num.bit_count() != 1 or width.bit_count() != 1:
             yield f"word_filter of block {block} of stream {stream}", f"has {num_bytes} bytes for {num} filters"

@@ -37,7 +37,9 @@ def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
     return row is not None and at_ns < row[0]
 
 
-def demote(db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float, word_bits: int = WORD_BITS) -> int | None:
+def demote(
+    db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float, word_bits: int = WORD_BITS
+) -> int | None:
     """Take an event down one level; return the event that stands for it now, None when it can go no lower.
 
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole.

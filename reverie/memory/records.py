@@ -90,8 +90,9 @@ class ForgetReceipt:
     `complete` is False while a reader of another process holds the log, so that deleted bytes may still stand in
     it: an open writer folds it in as soon as the reader lets go, else the next one does when it opens.
     `less_familiar_hours`: hours of which some moments are not recognised any more though they were not forgotten,
-    because they had been demoted and the hour's filter was made anew (see `Memory.familiarity`). `word_filters`: stretches of which it is not known any more what words they held (see
-    `Memory.when_said`); more than were forgotten, where their filter could not rule it out.
+    because they had been demoted and the hour's filter was made anew (see `Memory.familiarity`).
+    `word_filters`: stretches of which it is not known any more what words they held (see `Memory.when_said`), more than
+    were forgotten where their filter could not rule that out.
     """
 
     senses: Mapping[str, int]

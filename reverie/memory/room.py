@@ -35,7 +35,9 @@ _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next
 class Room:
     """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
 
-    def __init__(self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int, word_bits: int = WORD_BITS) -> None:
+    def __init__(
+        self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int, word_bits: int = WORD_BITS
+    ) -> None:
         self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
         self._word_bits = word_bits
         self.rank_again()

@@ -79,13 +79,11 @@ def take_in(db: sqlite3.Connection, stretch: Stretch, num_bits: int) -> None:
 
 def fit(db: sqlite3.Connection, stretch: Stretch) -> None:
     """Halve the blocks that begin in a merged event until they take no more than its share."""
-    blocks = {
-        block: num_bytes
-        for block, num_bytes in db.execute(
-            "SELECT block, length(bits) FROM word_filter WHERE stream = ? AND block >= ? AND block < ?",
-            (stretch.stream, -(-stretch.low_ns // BLOCK_NS), -(-stretch.end_ns // BLOCK_NS)),
-        )
-    }
+    rows = db.execute(
+        "SELECT block, length(bits) FROM word_filter WHERE stream = ? AND block >= ? AND block < ?",
+        (stretch.stream, -(-stretch.low_ns // BLOCK_NS), -(-stretch.end_ns // BLOCK_NS)),
+    )
+    blocks: dict[int, int] = dict(rows.fetchall())
     while blocks and sum(blocks.values()) > MAX_EVENT_BYTES:
         block = min(blocks, key=lambda block: (-blocks[block], block))
         filters = _read(db, stretch.stream, block)

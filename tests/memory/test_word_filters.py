@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 
 import numpy as np
@@ -16,7 +17,7 @@ from reverie.types import EndOfStream, ns
 from tests.memory.reading import assert_whole
 from tests.memory.worlds import BagOfWords, said, span
 
-NUM_MINUTES = 150
+NUM_MINUTES = 100
 
 
 def word(number):
@@ -27,7 +28,9 @@ def word(number):
 def told(minute):
     """Three sentences of a minute: twelve words each that no other one holds, and some that all do."""
     numbers = np.random.default_rng(minute).permutation(36)
-    return [" ".join(["The people walked", *(word(minute * 36 + own) for own in numbers[part::3])]) for part in range(3)]
+    return [
+        " ".join(["The people walked", *(word(minute * 36 + own) for own in numbers[part::3])]) for part in range(3)
+    ]
 
 
 def make(path, **config):
@@ -50,11 +53,20 @@ def fade(memory, bits=128, times=4):
                 demote(db, event, Demoted(), 0.0, bits)
 
 
-@pytest.fixture
-def memory(tmp_path):
-    with make(tmp_path / "m") as memory:
+@pytest.fixture(scope="module")
+def faded(tmp_path_factory):
+    """A radio that was heard long ago. Only for copying."""
+    root = tmp_path_factory.mktemp("faded") / "m"
+    with make(root) as memory:
         hear(memory)
         fade(memory)
+    return root
+
+
+@pytest.fixture
+def memory(faded, tmp_path):
+    shutil.copytree(faded, tmp_path / "m")
+    with make(tmp_path / "m") as memory:
         yield memory
 
 
@@ -78,7 +90,7 @@ def test_a_sentence_that_is_gone_is_found_in_its_minute(memory, tmp_path):
     false = sum(len(memory.when_said(told(1000 + number)[0])) for number in range(100))
     assert false <= 10
     assert_whole(tmp_path / "m")
-    assert memory.verify().ok if hasattr(memory.verify(), "ok") else not memory.verify().findings
+    assert memory.verify().sound
 
 
 def test_only_what_is_asked_for_is_looked_at(memory):
@@ -100,11 +112,12 @@ def test_words_match_in_any_inflection_and_accent(tmp_path):
     with make(tmp_path / "m") as memory:
         hear(memory, 20)
         fade(memory)
-        minute, text = gone(memory)[3]
+        _, text = gone(memory)[3]
         changed = " ".join(word.upper() for word in text.replace("a", "á").split())
         assert memory.when_said(changed) == memory.when_said(text) != []
 
 
+@pytest.mark.slow
 def test_joining_a_long_stream_keeps_its_filters_within_their_share(tmp_path):
     with make(tmp_path / "m") as memory:
         hear(memory, 600)
@@ -121,7 +134,10 @@ def test_joining_a_long_stream_keeps_its_filters_within_their_share(tmp_path):
             assert db.execute("SELECT min(num_filters) FROM word_filter").fetchone()[0] < 64
         left = {said.text for said in memory.rows()}
         lost = [(minute, text) for minute in range(0, 600, 10) for text in told(minute) if text not in left]
-        near = [abs(found[0] - minute) <= 4 for minute, text in lost if (found := minutes_of(memory.when_said(text, at_least=0.0)))]
+        found = [memory.when_said(text, at_least=0.0)[0].span for _, text in lost]
+        near = [
+            there.overlaps(span(60 * minute, 60 * minute + 60)) for there, (minute, _) in zip(found, lost, strict=True)
+        ]
         assert np.mean(near) > 0.6
 
 
