@@ -16,6 +16,7 @@ caches follow. Everything here runs in the transaction that is open.
 from __future__ import annotations
 
 import sqlite3
+from typing import Final
 
 from reverie.memory import word_filters
 from reverie.memory.events import summarise
@@ -26,7 +27,7 @@ from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretc
 from reverie.memory.thinning import is_held, pictures_in, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
-WORD_BITS = 128
+WORD_BITS: Final = 128
 
 
 def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:

@@ -22,7 +22,6 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from math import log
 
 import numpy as np
 from jaxtyping import Bool
@@ -100,12 +99,14 @@ def _halved(filters: Filters) -> Filters | None:
     """In half as many bytes; None when that would say nothing."""
     num, width = filters.shape
     held = filters[filters.any(axis=1)]
+    halved: Filters
     if width > 8 and held.mean() < _FEW:
-        return filters[:, : width // 2] | filters[:, width // 2 :]
+        halved = filters[:, : width // 2] | filters[:, width // 2 :]
+        return halved
     if num == 1:
         return None
-    joined = filters[0::2] | filters[1::2]
-    return joined if joined[joined.any(axis=1)].mean() <= _FULL else None
+    halved = filters[0::2] | filters[1::2]
+    return halved if halved[halved.any(axis=1)].mean() <= _FULL else None
 
 
 def erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan) -> int:
@@ -123,15 +124,15 @@ def _empty(db: sqlite3.Connection, stream: int, span: TimeSpan | None, words: Se
     for (block,) in db.execute("SELECT block FROM word_filter WHERE stream = ? ORDER BY block", (stream,)).fetchall():
         filters = _read(db, stream, block)
         assert filters is not None
-        gone = filters.any(axis=1)
+        gone = [bool(own.any() and own[_places(words or (), salt, len(own))].all()) for own in filters]
         if span is not None:
             reached = TimeSpan(start_ns=span.start_ns - MINUTE_NS, end_ns=max(span.end_ns, span.start_ns + 1))
-            gone &= [part.overlaps(reached) for part in _spans(block, len(filters))]
-        gone &= filters[:, _places(words or (), salt, filters.shape[1])].all(axis=1)
-        if gone.any():
+            parts = _spans(block, len(filters))
+            gone = [own and part.overlaps(reached) for own, part in zip(gone, parts, strict=True)]
+        if any(gone):
             filters[gone] = False
             _write(db, stream, block, filters)
-            emptied += int(gone.sum())
+            emptied += sum(gone)
     return emptied
 
 
@@ -168,9 +169,9 @@ def when_said(
     there = 1 - _MISSED + _MISSED * elsewhere
     ratio = np.where(hit, np.log(there / elsewhere), np.log((1 - there) / (1 - elsewhere))).sum(axis=1)
     weight = ratio + np.log(np.array(lengths) / sum(lengths))
-    least = max(float(weight.max()), log(1.0))  # never told has a weight of log 1
-    weight = np.exp(weight - least)
-    probability = weight / (weight.sum() + np.exp(-least))
+    top = max(float(weight.max()), 0.0)  # that it was never told weighs log 1
+    weight = np.exp(weight - top)
+    probability = weight / (weight.sum() + np.exp(-top))
     found = [
         Saying(stream_id=stream, span=part, probability=float(own))
         for (stream, part), own in zip(where, probability, strict=True)
@@ -186,7 +187,10 @@ def _read(db: sqlite3.Connection, stream: int, block: int) -> Filters | None:
     row = db.execute(
         "SELECT num_filters, bits FROM word_filter WHERE stream = ? AND block = ?", (stream, block)
     ).fetchone()
-    return None if row is None else np.unpackbits(np.frombuffer(row[1], np.uint8)).reshape(row[0], -1).astype(bool)
+    if row is None:
+        return None
+    filters: Filters = np.unpackbits(np.frombuffer(row[1], np.uint8)).reshape(row[0], -1).astype(bool)
+    return filters
 
 
 def _write(db: sqlite3.Connection, stream: int, block: int, filters: Filters) -> None:
