@@ -173,7 +173,7 @@ def test_killed_around_a_commit(quick_disk):
     sent = [[said("the first", 1, 2), seen("cat", 1, picture=1)], [said("the second", 3, 4), seen("dog", 3, picture=2)]]
     _, _, last = killed_at(quick_disk / "lived", sent, None, -1)
     outcomes = set()
-    for fatal in range(max(1, last - 240), last + 1, 8):
+    for fatal in range(max(1, last - 240), last - 8, 8):  # how many calls closing makes varies by a few
         directory = quick_disk / f"m{fatal}"
         died, acknowledged, _ = killed_at(directory, sent, None, fatal)
         assert died
