@@ -34,8 +34,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.dialogues import temporary_folder
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.vector_cache import VectorCache
+from reverie.memory.config import MemoryConfig
 from reverie.memory.lexical import terms_of
-from reverie.memory.memory import Memory, MemoryConfig
+from reverie.memory.memory import Memory
 from reverie.memory.sentences import split
 from reverie.perception.minilm import MiniLM
 from reverie.types import EndOfStream, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns

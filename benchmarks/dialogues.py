@@ -17,7 +17,8 @@ import bm25s
 import numpy as np
 import Stemmer
 
-from reverie.memory.memory import Memory, MemoryConfig
+from reverie.memory.config import MemoryConfig
+from reverie.memory.memory import Memory
 from reverie.memory.search_config import SearchConfig
 from reverie.types import EndOfStream, Hit, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns
 

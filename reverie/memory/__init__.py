@@ -1,9 +1,10 @@
 """Long-term memory of sight and sound: durable, searchable, erasable."""
 
 from reverie.memory.backup import BackupReceipt
+from reverie.memory.config import MemoryConfig
 from reverie.memory.fact_reading import FactReader, FactReceipt
 from reverie.memory.familiarity import Familiarity
-from reverie.memory.memory import Memory, MemoryConfig
+from reverie.memory.memory import Memory
 from reverie.memory.records import (
     ConsolidationReceipt,
     CopyRecord,

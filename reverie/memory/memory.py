@@ -20,105 +20,34 @@ from typing import Literal, Self
 
 from jaxtyping import Float32
 from numpy import ndarray
-from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import ConfigError, MemoryStoreError, UsageError
-from reverie.memory import export as exports
-from reverie.memory import pins, recalls
-from reverie.memory.backup import BackupReceipt, copy_memory
+from reverie.errors import MemoryStoreError, UsageError
+from reverie.memory import recalls
 from reverie.memory.bounded_erase import erase_within
 from reverie.memory.browse import Browse
 from reverie.memory.budget import Budget
-from reverie.memory.completion import Completion, Scope
+from reverie.memory.completion import Completion
+from reverie.memory.config import MemoryConfig
 from reverie.memory.consolidation import Consolidation
-from reverie.memory.copies import copies_of, drop_copies, note_copy
-from reverie.memory.cues import Cue, cue_of
-from reverie.memory.demotion import WORD_BITS
+from reverie.memory.copies import copies_of, drop_copies
 from reverie.memory.erase import Target
-from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.finisher import Finisher
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
-from reverie.memory.records import (
-    ConsolidationReceipt,
-    ForgetReceipt,
-    GapRecord,
-    LabelCount,
-    MemoryStats,
-    PinRecord,
-    Tally,
-    WriteReceipt,
-)
-from reverie.memory.reencode import PictureEncoder, ReencodeReceipt, reencode
-from reverie.memory.retention import Policy, Ranking
+from reverie.memory.records import ForgetReceipt, Tally, WriteReceipt
+from reverie.memory.retention import Ranking
 from reverie.memory.room import Room
 from reverie.memory.schema import MODALITIES
 from reverie.memory.search import Search
-from reverie.memory.search_config import SearchConfig
-from reverie.memory.segmentation import SegmentationConfig
 from reverie.memory.semantic import Semantic
-from reverie.memory.store import Store, StoreConfig
-from reverie.memory.verify import VerifyReport, verify
-from reverie.memory.verify import repair as mend
-from reverie.memory.word_filters import Saying, when_said
-from reverie.types import (
-    Episode,
-    Event,
-    Hit,
-    Item,
-    Modality,
-    Observation,
-    Query,
-    StreamRecord,
-    TextEncoder,
-    TimeSpan,
-    Track,
-    ns,
-)
+from reverie.memory.store import Store
+from reverie.memory.upkeep import Upkeep
+from reverie.types import Item, TextEncoder, TimeSpan, ns
 
 
-class MemoryConfig(BaseModel):
-    """All options of a memory."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    store: StoreConfig = StoreConfig()
-    segmentation: SegmentationConfig = SegmentationConfig()
-    search: SearchConfig = SearchConfig()
-    max_bytes: int | None = Field(
-        4 << 30,
-        ge=1 << 20,
-        description="Disk that the directory may take (kept within 5 %): older events become coarser. None: no limit.",
-    )
-    short_term_s: float = Field(
-        600.0, ge=0, description="The newest part of a stream, made coarser only when all else is not enough."
-    )
-    extract_facts: bool = Field(
-        True, description="Whether plain statements in what is said and written become facts (see `Memory.facts`)."
-    )
-    word_filter_bits: Literal[0, 64, 128, 256] = Field(
-        WORD_BITS,
-        description="Bits that keep which words a minute held when its texts fade; speech has about 70 that count. "
-        "0: nothing is kept of them.",
-    )
-    forgetting: Policy = Field(
-        "retention",
-        description="What becomes coarser first: the least retained, or for comparison the oldest (fifo), the newest "
-        "(lifo), the least or the most visited.",
-    )
-    ttl_s: float | None = Field(
-        None, gt=0, description="Events that ended longer ago are erased for good. None: nothing expires."
-    )
-    remember_recalls: bool = Field(True, description="What a search finds is kept longer.")
-    consolidate_every_s: float = Field(
-        600.0, gt=0, description="Stream time after which a write consolidates: merges repeats, builds episodes."
-    )
-    max_picture_bytes: int = Field(256 * 1024, ge=0, description="A larger thumbnail is not kept as a key frame.")
-
-
-class Memory(Semantic):
+class Memory(Upkeep, Semantic):
     """An open memory; made by `Memory.open`."""
 
     def __init__(
@@ -132,7 +61,6 @@ class Memory(Semantic):
     ) -> None:
         self._store, self._config, self._text_encoder = store, config, text_encoder
         self._clock, self._key = clock, key
-        self._note_dense_weight = config.search.text_dense_weight
         self._write_lock, self._read_lock = threading.Lock(), threading.RLock()
         self._closed = False
         gap_s = config.segmentation.gap_s
@@ -215,11 +143,6 @@ class Memory(Semantic):
         except BaseException:
             store.close()
             raise
-
-    @property
-    def root(self) -> Path:
-        """The directory, which the `thumbnail` of hits, events and tracks is relative to."""
-        return self._store.root
 
     def __enter__(self) -> Self:
         return self
@@ -322,354 +245,7 @@ class Memory(Semantic):
                 drop_copies(self.root)
             return replace(receipt, copies=copies)
 
-    def consolidate(self, max_s: float | None = None) -> ConsolidationReceipt:
-        """Fold in recalls, erase what expired, merge repeats, build episodes, and demote down to the low mark.
-
-        Writing does so by itself every `consolidate_every_s`, apart from the last. With `max_s` it stops at the first
-        point after that many seconds; calling it again goes on.
-        """
-        with self._writing() as ingest:
-            assert self._consolidation is not None
-            try:
-                return self._consolidation.run(max_s)
-            finally:
-                ingest.reset()
-
-    def pin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
-        """Never make a span coarser: of all streams or of some; whole streams without one. Return all pins.
-
-        A pin covers what has been watched by now, spares every event that it touches, and does not expire.
-
-        Raises:
-            UsageError: what is pinned would take more than half of the budget, nothing lies there, or a stream is not
-                there.
-        """
-        self.require_streams(stream_ids)
-        with self._writing():
-            with self._store.transaction() as db:
-                there = [pins.add(db, row, span) for row in self._rows_of(stream_ids)]
-                if not any(there):
-                    raise UsageError("nothing was watched there: pin a span that was, see `reverie timeline`")
-                taken, limit = pins.pinned_bytes(db, self.root), self._config.max_bytes
-                if limit is not None and taken * pins.SHARE > limit:
-                    raise UsageError(
-                        f"with this, pins would take {taken} bytes, more than half of the budget of {limit}: pin less, "
-                        "unpin something, or raise max_bytes"
-                    )
-            self._rank_again()
-        return self.pins()
-
-    def unpin(self, span: TimeSpan | None = None, stream_ids: Sequence[str] = ()) -> list[PinRecord]:
-        """Let a span fade again: of all streams or of some; all of them without one. Return what stays pinned.
-
-        Raises:
-            UsageError: a stream that is not there.
-        """
-        self.require_streams(stream_ids)
-        with self._writing():
-            with self._store.transaction() as db:
-                for row in self._rows_of(stream_ids):
-                    pins.cut(db, row, span)
-            self._rank_again()
-        return self.pins()
-
-    @property
-    def settled(self) -> bool:
-        """Whether no byte of what was forgotten may still stand in the log, because a reader held it."""
-        return self._store.settled
-
-    # --- reading ------------------------------------------------------------------------------
-
-    def committed(self, stream_id: str) -> int | None:
-        """The media time before which all of a stream is here; None when nothing says so yet."""
-        with self._reading():
-            row = self._store.reader.execute("SELECT committed_ns FROM stream WHERE name = ?", (stream_id,)).fetchone()
-            return row[0] if row else None
-
-    def search(self, query: Query) -> list[Hit]:
-        """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest.
-
-        Raises:
-            UsageError: `Query.arousal` is no range.
-        """
-        with self._reading():
-            if query.arousal is not None and not 0 <= query.arousal[0] <= query.arousal[1] <= 1:
-                raise UsageError(f"{query.arousal} is no range of arousal: give (low, high), each from 0 to 1")
-            if query.k <= 0:
-                return []
-            if not query.text.strip():
-                streams = query.stream_ids
-                if query.places:
-                    there = [record.stream_id for record in self._browse.streams() if record.place in query.places]
-                    streams = tuple(name for name in there if not streams or name in streams)
-                    if not streams:
-                        return []
-                return self._browse.observations(
-                    query.modalities, streams, query.span, query.k, newest=True, arousal=query.arousal
-                )
-            hits = self._search.search(query)
-            if self._config.remember_recalls:
-                rows = dict(self._store.reader.execute("SELECT name, id FROM stream").fetchall())
-                found = [hit for hit in hits if not hit.neighbour and hit.event_id is not None]
-                recalls.note(self.root, ((rows[hit.stream_id], hit.span.start_ns) for hit in found))
-            return hits
-
-    def familiarity(
-        self,
-        cue: str | Float32[ndarray, "d"],
-        encoder: str = "",
-        span: TimeSpan | None = None,
-        stream_ids: tuple[str, ...] = (),
-    ) -> list[Familiarity]:
-        """Whether something was seen, heard or read before: the hours that know it, the surest first.
-
-        Each hour of media time is kept as codes of 16 bytes for its distinct moments, at most 16 KiB, and answers
-        also when its events have been merged. The event that is still open is not asked.
-
-        Args:
-            cue: a sentence, compared with what was said and written; or a unit vector (D,) of the space `encoder`.
-            encoder: the `Observation.encoder` of pictures or sounds like the one that the vector is of.
-            span: only hours that overlap it.
-            stream_ids: only these streams.
-
-        Raises:
-            UsageError: an empty sentence; a vector without an encoder, not of unit length, or of another width.
-        """
-        with self._reading():
-            streams = self._search.passages.stream_rows(stream_ids)
-            return recognise(self._store.reader, self._cue(cue, encoder), streams, span)
-
-    def when_said(
-        self,
-        text: str,
-        span: TimeSpan | None = None,
-        stream_ids: tuple[str, ...] = (),
-        at_least: float = 0.5,
-    ) -> list[Saying]:
-        """When words were said or read whose text has faded: the stretches that probably held them, the surest first.
-
-        Each minute keeps a filter of its words when only the sentences that say most are left of its event
-        (see `reverie.memory.word_filters`). There is no text to quote, so these are no hits of `search`. Ten words as
-        they were said find their minute; one or two seldom do.
-
-        Args:
-            text: the words, in any inflection that shares a stem.
-            span: only stretches that overlap it.
-            stream_ids: only these streams.
-            at_least: the probability of what is given back.
-
-        Raises:
-            UsageError: a probability outside of [0, 1].
-        """
-        if not 0 <= at_least <= 1:
-            raise UsageError(f"a probability of at least {at_least} cannot be: give one from 0 to 1")
-        with self._reading():
-            streams = self._search.passages.stream_rows(stream_ids)
-            return when_said(self._store.reader, text, streams, span, at_least)
-
-    def complete(
-        self,
-        cue: str | Float32[ndarray, "d"] | TimeSpan,
-        encoder: str = "",
-        find: Modality = Modality.VISION,
-        k: int = 5,
-        span: TimeSpan | None = None,
-        stream_ids: tuple[str, ...] = (),
-    ) -> list[Hit]:
-        """What went with a fragment: what one sense perceived in the `k` events in which another perceived the cue.
-
-        Best first, one hit of each event; `Hit.dense` is the cosine of the cue and what it was taken for.
-
-        Args:
-            cue: a sentence that was said, written or heard; a unit vector (D,) of the space `encoder`; or a span of
-                the memory, whose other senses are the cue and whose own events are left out.
-            encoder: the `Observation.encoder` of the vector.
-            find: the sense that completes it.
-            k: how many at most.
-            span: only what lies in it.
-            stream_ids: only these streams.
-
-        Raises:
-            UsageError: a cue that cannot be, a span in which nothing has a vector, or `find` things.
-        """
-        with self._reading():
-            scope = Scope(streams=self._search.passages.stream_rows(stream_ids), span=span)
-            fragment = cue if isinstance(cue, TimeSpan) else self._cue(cue, encoder)
-            return self._completion.complete(fragment, find, k, scope)
-
-    def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
-        """Events that overlap the span, in time order. The one still going on has `open` set."""
-        with self._reading():
-            return self._browse.timeline(span, stream_ids)
-
-    def episodes(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Episode]:
-        """Episodes that overlap the span, in time order. Of a stream that goes on, the last half an hour is in none."""
-        with self._reading():
-            return self._browse.episodes(span, stream_ids)
-
-    def pins(self) -> list[PinRecord]:
-        """What is pinned, by stream and time."""
-        with self._reading():
-            return self._browse.pins()
-
-    def streams(self) -> list[StreamRecord]:
-        """Every stream, in the order in which they were first written."""
-        with self._reading():
-            return self._browse.streams()
-
-    def require_streams(self, stream_ids: Sequence[str]) -> None:
-        """Raise UsageError if one of these streams is not there."""
-        known = [record.stream_id for record in self.streams()]
-        if unknown := [name for name in stream_ids if name not in known]:
-            there = ", ".join(map(repr, known)) or "none"
-            raise UsageError(f"no stream is called {unknown[0]!r}; the memory has {there}")
-
-    def tracks(
-        self, name: str | None = None, stream_ids: tuple[str, ...] = (), span: TimeSpan | None = None
-    ) -> list[Track]:
-        """Visits of things, by exact name (None: any), that overlap the span, in time order."""
-        with self._reading():
-            return self._browse.tracks(name, stream_ids, span)
-
-    def labels(self) -> list[LabelCount]:
-        """Every name that was seen or heard, commonest first."""
-        with self._reading():
-            return self._browse.labels()
-
-    def gaps(self, stream_ids: tuple[str, ...] = ()) -> list[GapRecord]:
-        """What was lost or forgotten."""
-        with self._reading():
-            return self._browse.gaps(stream_ids)
-
-    def observations(
-        self,
-        modalities: tuple[Modality, ...] = (),
-        stream_ids: tuple[str, ...] = (),
-        span: TimeSpan | None = None,
-        limit: int = 1000,
-        newest: bool = False,
-    ) -> list[Hit]:
-        """All passages of some senses in time order, at most `limit`, the oldest (or newest) of them."""
-        with self._reading():
-            return self._browse.observations(modalities, stream_ids, span, limit, newest)
-
-    def latest(self, duration_ns: int, stream_ids: tuple[str, ...] = ()) -> list[Hit]:
-        """What was perceived in the last `duration_ns` of the newest stream, or of each that is named."""
-        with self._reading():
-            return self._browse.latest(duration_ns, stream_ids)
-
-    def rows(
-        self,
-        span: TimeSpan | None = None,
-        modalities: tuple[Modality, ...] = (),
-        stream_ids: tuple[str, ...] = (),
-        vectors: bool = False,
-    ) -> list[Observation]:
-        """Observations as they are kept: no thumbnails, text embedded, vectors decoded if asked for."""
-        with self._reading():
-            return list(self._browse.rows(span, modalities, stream_ids, vectors))
-
-    def surprises(self, stream_id: str, span: TimeSpan | None = None) -> list[tuple[int, float]]:
-        """(start_ns, surprise) of the moments of a stream in time order, where it was measured; see `segmentation`."""
-        with self._reading():
-            return self._browse.surprises(stream_id, span)
-
-    def picture(self, thumbnail: str) -> bytes:
-        """The JPEG behind the `thumbnail` of a hit, an event, a track or a citation, decrypted if need be.
-
-        Raises:
-            FileNotFoundError: it is not there (any more).
-            MemoryDamaged: it cannot be decrypted.
-        """
-        return self._store.pictures.read(Path(thumbnail).stem)
-
-    def stats(self) -> MemoryStats:
-        """How much is remembered, and the bytes it takes."""
-        with self._reading():
-            return self._browse.stats(self.root)
-
-    def export(self, format: str, stream_ids: tuple[str, ...] = (), path: Path | None = None) -> bytes:
-        """The memory, or some of its streams, as srt or vtt (speech), json, or parquet (observations).
-
-        Args:
-            format: srt, vtt, json or parquet.
-            stream_ids: only these.
-            path: where the caller keeps it; the receipt of `forget` names it.
-
-        Raises:
-            UsageError: unknown format or stream, or subtitles of several streams in one file.
-        """
-        kind = exports.check_format(format)
-        self.require_streams(stream_ids)
-        self.note_copy(kind, path)
-        if kind == "parquet":
-            return exports.as_parquet(self.rows(stream_ids=stream_ids, vectors=True))
-        if kind == "json":
-            streams = [record for record in self.streams() if not stream_ids or record.stream_id in stream_ids]
-            rows, tracks = self.rows(stream_ids=stream_ids), self.tracks(stream_ids=stream_ids)
-            return exports.as_json(streams, self.timeline(stream_ids=stream_ids), rows, tracks, self.gaps(stream_ids))
-        speech = self.rows(modalities=(Modality.SPEECH,), stream_ids=stream_ids)
-        spoken = sorted({said.stream_id for said in speech})
-        if len(spoken) > 1:
-            raise UsageError(f"subtitles belong to one stream: choose one of {', '.join(spoken)}")
-        return exports.subtitles(speech, kind)
-
     # --- keeping it safe ----------------------------------------------------------------------
-
-    def backup(self, target: str | Path) -> BackupReceipt:
-        """Copy the memory, as it is at one moment, into a new directory that is a memory itself.
-
-        Writing and reading go on meanwhile. The copy is there whole and on disk when this returns, or not at all.
-        Key frames on the same file system are hard links: they take no space, but a broken disk takes both.
-
-        Raises:
-            UsageError: `target` is there and not empty, or inside of the memory.
-            MemoryDamaged: the memory cannot be read; see `verify`.
-            MemoryFull: no space for the copy.
-        """
-        return copy_memory(self.root, Path(target), key=self._key, clock=self._clock)
-
-    def note_copy(self, kind: str, path: Path | None) -> bool:
-        """Remember that something of the memory was copied to `path` (None: not known), for receipts of `forget`.
-
-        Backups and exports do so by themselves. Readers can, too. False where the directory cannot be written to.
-        """
-        place = None if path is None else path.absolute()
-        return note_copy(self.root, kind, place, self._clock.wall_ns(), self._store.cipher)
-
-    def verify(self, repair: bool = False) -> VerifyReport:
-        """Find and name damage; see `reverie.memory.verify`.
-
-        With `repair` (mode "w") also mend what loses nothing: text indexes made anew, names of key frames that are
-        gone dropped, files that no row names removed.
-        """
-        if not repair:
-            return verify(self.root, key=self._key, quiet=self._paused if self._ingest is not None else None)
-        with self._writing() as ingest:
-            try:
-                return mend(self._store, self._key)
-            finally:
-                ingest.reset()
-
-    def reencode(self, pictures: PictureEncoder | None = None) -> ReencodeReceipt:
-        """Embed what is kept anew, after a change of encoder: texts and names by the memory's text encoder.
-
-        Args:
-            pictures: embeds kept key frames; None leaves the vectors of pictures as they are.
-
-        In small transactions; one that was cut short goes on at the next call. Until then, and for what cannot be
-        embedded again, questions are carried over to the old vectors (see `reverie.memory.anchors`).
-
-        Raises:
-            MemoryFull: no space on the disk or in the budget.
-            MemoryStoreError: opened for reading, or closed.
-        """
-        with self._writing() as ingest:
-            room = self._room.make_room if self._room is not None else int
-            try:
-                return reencode(self._store, ingest.names, self._text_encoder, pictures, room)
-            finally:
-                ingest.reset()
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -707,27 +283,6 @@ class Memory(Semantic):
 
     def _expire(self, stream_id: str, span: TimeSpan) -> int:
         return self._erase(Target(span=span, stream_ids=(stream_id,))).observations
-
-    def _rank_again(self) -> None:
-        if self._room is not None:
-            self._room.rank_again()
-
-    def _rows_of(self, stream_ids: Sequence[str]) -> list[int]:
-        """Numbers of the named streams, of all without names."""
-        rows = self._store.writer.execute("SELECT name, id FROM stream ORDER BY id").fetchall()
-        return [row for name, row in rows if not stream_ids or name in stream_ids]
-
-    def _check_pins(self) -> None:
-        taken, limit = pins.pinned_bytes(self._store.writer, self.root), self._config.max_bytes
-        if limit is not None and taken * pins.SHARE > limit:
-            raise ConfigError(
-                f"what is pinned in the memory at {self.root} takes {taken} bytes, more than half of the budget of "
-                f"{limit}: open it with max_bytes of at least {taken * pins.SHARE}, or let some of it fade "
-                "again: reverie memory unpin; until then it can be read"
-            )
-
-    def _cue(self, given: str | Float32[ndarray, "d"], encoder: str) -> Cue:
-        return cue_of(self._store.reader, self._text_encoder, given, encoder)
 
     def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
         if self._room is not None:

@@ -6,46 +6,29 @@
 from __future__ import annotations
 
 import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from reverie.clock import Clock
 from reverie.errors import UsageError
 from reverie.memory import entities, fact_reading, facts, notes
-from reverie.memory.browse import Browse
 from reverie.memory.entities import Kind, Showing, Template
 from reverie.memory.fact_reading import FactReader, FactReceipt
-from reverie.memory.ingest import Ingest
 from reverie.memory.names import drop_unused_encoders
+from reverie.memory.open_memory import OpenMemory
 from reverie.memory.records import Entity, Note
 from reverie.memory.schema import MODALITY_CODES
-from reverie.memory.store import Store
 from reverie.memory.vectors import dequantise
-from reverie.types import Fact, Modality, TextEncoder, TimeSpan
+from reverie.types import Fact, Modality, TimeSpan
 
 _MAX_SHOWN = 8  # pictures of one showing that are taken from memory
 
 
-class Semantic(ABC):
+class Semantic(OpenMemory):
     """Entities, facts and notes of an open memory."""
-
-    _store: Store
-    _browse: Browse
-    _clock: Clock
-    _text_encoder: TextEncoder
-    _note_dense_weight: float
-
-    @abstractmethod
-    def _reading(self) -> AbstractContextManager[None]: ...
-
-    @abstractmethod
-    def _writing(self) -> AbstractContextManager[Ingest]: ...
 
     # --- entities -----------------------------------------------------------------------------
 
@@ -211,7 +194,7 @@ class Semantic(ABC):
             if not text.strip() or row is None:
                 return notes.read(db)
             vector = self._text_encoder.encode([text])[0]
-            return notes.search(db, text, vector, row[0], self._note_dense_weight, k)
+            return notes.search(db, text, vector, row[0], self._config.search.text_dense_weight, k)
 
 
 def _kept_looks(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template], TimeSpan]:
