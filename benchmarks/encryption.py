@@ -14,6 +14,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from PIL import Image
@@ -36,7 +37,8 @@ class Words:
         self._table = np.random.default_rng(0).standard_normal((WORDS, WIDTH)).astype(np.float32)
 
     def encode(self, texts):
-        rows = [self._table[[int(word[1:]) for word in text.split()]].sum(axis=0) for text in texts]
+        numbers = [[crc32(word.encode()) % WORDS for word in text.split()] for text in texts]
+        rows = [self._table[own].sum(axis=0) for own in numbers]
         return np.stack([row / np.linalg.norm(row) for row in rows])
 
 
