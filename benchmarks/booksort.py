@@ -28,6 +28,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -171,8 +172,10 @@ def accuracy(memory: Memory, pairs: Sequence[Pair]) -> dict[str, float]:
     coin, right = random.Random(SEED), dict.fromkeys(LENGTHS, 0)
     for pair in pairs:
         first, second = (located(memory, pair, segment) for segment in pair.segments)
-        tie = first is None or second is None or first == second
-        right[pair.length] += coin.random() < 0.5 if tie else first < second  # type: ignore[operator]
+        if first is None or second is None or first == second:
+            right[pair.length] += coin.random() < 0.5
+        else:
+            right[pair.length] += first < second
     return {
         str(length): round(100 * right[length] / sum(pair.length == length for pair in pairs), 1) for length in LENGTHS
     }
@@ -206,7 +209,7 @@ def main() -> None:
     encoder.save()
     encoder.encode([segment for pair in pairs for segment in pair.segments])
     encoder.save()
-    figures: dict[str, dict[str, object]] = {f"1/{share}": {} for share in SHARES}
+    figures: dict[str, dict[str, Any]] = {f"1/{share}": {} for share in SHARES}
     for key, bits in FILTER_BITS.items():
         with temporary_folder() as folder:
             options = MemoryConfig(max_bytes=BUDGET_BYTES, remember_recalls=False, word_filter_bits=bits)
@@ -229,7 +232,7 @@ def main() -> None:
                         figures[f"1/{share}"]["uniform_thinning_share"] = round(left / whole, 4)
                     progress(f"1/{share}: {figures[f'1/{share}']}")
     rows = [
-        (f"{name} of the bytes, {label}", *(own[key][str(length)] for length in LENGTHS), f"{own[f'{key}_share']:.4f}")  # type: ignore[index]
+        (f"{name} of the bytes, {label}", *(own[key][str(length)] for length in LENGTHS), f"{own[f'{key}_share']:.4f}")
         for name, own in figures.items()
         for label, key in (
             ("reverie", "accuracy"), ("without filters of words", "without_filters"),

@@ -32,6 +32,7 @@ from reverie.clock import ManualClock
 from reverie.memory import Memory, MemoryConfig, StoreConfig, repeats, sign_codes
 from reverie.memory.demotion import demote
 from reverie.memory.pictures import bytes_on_disk
+from reverie.memory.retention import Policy
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.stretches import Demoted
 from reverie.perception.minilm import MiniLM
@@ -42,7 +43,7 @@ LEVELS = (0, 1, 2, 3)
 WIDTH, NUM_SCENES, SCENE_S = 512, 240, 20
 DAYS, DAY_NS, BUDGET = 150, 86_400 * 10**9, 2_200_000
 WIDE = SearchConfig(picture_cosine_range=(0.0, 1.0))  # so that no two scenes are as good as can be
-POLICIES = ("retention", "fifo", "lifo", "least_visited", "most_visited")
+POLICIES: tuple[Policy, ...] = ("retention", "fifo", "lifo", "least_visited", "most_visited")
 
 
 class SceneNames:
@@ -170,11 +171,11 @@ def watched(rng: np.random.Generator) -> Iterator[list[Item]]:
         yield [*items, EndOfStream(stream_id=name, pts_ns=ns(300))]
 
 
-def policy_kept(folder: Path, policy: str, recalls: bool = True) -> tuple[float, float, float]:
+def policy_kept(folder: Path, policy: Policy, recalls: bool = True) -> tuple[float, float, float]:
     """Percent of what was said that is there word for word: asked for, older half and newer half of the others."""
     shutil.rmtree(folder, ignore_errors=True)
     store = StoreConfig(durability="normal")
-    config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)  # type: ignore[arg-type]
+    config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)
     said, asking = list[str](), np.random.default_rng(12)
     with Memory.open(folder, text_encoder=WordVectors(), mode="w", config=config, clock=ManualClock()) as memory:
         for items in watched(np.random.default_rng(11)):

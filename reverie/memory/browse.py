@@ -293,9 +293,10 @@ class Browse:
                 "ORDER BY o.stream, o.start_ns, o.modality, o.seq LIMIT ?",
                 (*last, *codes, high, low, page),
             ).fetchall()
-            for (_, start, code, seq, name, end, confidence, text, labels, boxes, words, shot, arousal, encoder, scale, packed, centre) in found:  # fmt: skip  # noqa: E501
+            for _, start, code, seq, name, end, *rest in found:
                 if stream_ids and name not in stream_ids:
                     continue
+                confidence, text, labels, boxes, words, shot, arousal, encoder, scale, packed, centre = rest
                 yield Observation(
                     stream_id=name, seq=seq, span=TimeSpan(start_ns=start, end_ns=end), modality=MODALITIES[code],
                     confidence=confidence, text=text, labels=unpack_labels(labels, names),

@@ -40,8 +40,7 @@ Triple = tuple[str, str, str]
 _Read = Callable[[re.Match[str]], Triple | None]
 Kind = Literal["code", "word", "amount", "moment", "colour", "name", "place", "contact"]
 
-_ATTRIBUTES: dict[str, Kind] = {}
-for _kind, _names in {
+_NAMES_OF: dict[Kind, str] = {
     "code": "code|pin|pin code|passcode|combination|number|phone number|room number|flight number|gate|platform|seat|"
     "room|table|locker|version",
     "word": "password|passphrase|username|keyword",
@@ -52,8 +51,8 @@ for _kind, _names in {
     "leader|mayor|capital",
     "place": "address|meeting point|destination|venue|location|headquarters",
     "contact": "email|email address|mail address",
-}.items():
-    _ATTRIBUTES.update(dict.fromkeys(_names.split("|"), _kind))  # type: ignore[arg-type]
+}
+_ATTRIBUTES = {name: kind for kind, names in _NAMES_OF.items() for name in names.split("|")}
 _SYNONYMS = {"cost": PRICE, "fare": PRICE, "colour": "color", "due date": "deadline", "email address": "email",
              "mail address": "email", "pin code": "pin", "start time": TIME}  # fmt: skip
 _ATTRIBUTE = "|".join(sorted(_ATTRIBUTES, key=len, reverse=True))

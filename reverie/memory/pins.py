@@ -65,10 +65,14 @@ def cut(db: sqlite3.Connection, stream: int, span: TimeSpan | None) -> None:
 
 def pinned_bytes(db: sqlite3.Connection, root: Path) -> int:
     """What the pinned events take, at most: rows with their vectors, index entries and key frames."""
-    inside = f"(SELECT e.stream, e.start_ns, CASE WHEN e.open THEN 1 << 62 ELSE e.end_ns END AS until_ns FROM event e WHERE e.id IN ({_TOUCHED}))"  # noqa: E501
+    inside = (
+        "(SELECT e.stream, e.start_ns, CASE WHEN e.open THEN 1 << 62 ELSE e.end_ns END AS until_ns FROM event e "
+        f"WHERE e.id IN ({_TOUCHED}))"
+    )
     (num_bytes,) = db.execute(
         "SELECT coalesce(sum(? + 3 * length(o.text) + coalesce(length(o.words), 0) + coalesce(length(o.labels), 0) + "
-        "coalesce(length(o.boxes), 0) + coalesce((SELECT length(v.code) + 40 FROM vector v WHERE v.observation = o.id), 0) "  # noqa: E501
+        "coalesce(length(o.boxes), 0) "
+        "+ coalesce((SELECT length(v.code) + 40 FROM vector v WHERE v.observation = o.id), 0) "
         "+ coalesce((SELECT sum(length(s.code) + 40) FROM sentence s WHERE s.observation = o.id), 0)), 0) "
         f"FROM {inside} e JOIN observation o ON o.stream = e.stream AND o.start_ns >= e.start_ns "
         "AND o.start_ns < e.until_ns",

@@ -247,7 +247,10 @@ def test_names_go_with_their_moments_sounds_and_visits(memory, tmp_path, name):
 def test_all_words_have_to_match_in_the_span_and_stream_that_are_named(memory):
     memory.write([said("the red lantern", 1, 2), said("the lantern", 3, 4), said("a red bridge", 5, 6)])
     memory.write([said("red lantern", 7, 8, "radio")])
-    spoken = lambda: [row.text for row in memory.rows(modalities=(Modality.SPEECH,))]  # noqa: E731
+
+    def spoken():
+        return [row.text for row in memory.rows(modalities=(Modality.SPEECH,))]
+
     assert memory.forget(text="lanterns red", span=span(2, 9)).observations == 1
     assert spoken() == ["the red lantern", "the lantern", "a red bridge"]
     assert memory.forget(text="red", stream_ids=["radio"]).observations == 0

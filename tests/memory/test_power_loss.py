@@ -71,8 +71,11 @@ def recorded(request, tmp_path_factory) -> tuple[str, Recorded]:
     write(base / "lived", request.param, lambda memory: states.append(keys_of(memory)))
     recording = Recording(base / "disk")
     reading, writing = os.pipe()
-    # The folder around the memory is made too: it has to be as durable as what is in it.
-    child = lambda: write(base / "disk" / "new" / "m", request.param, lambda _: os.write(writing, b"."))  # noqa: E731
+
+    def child() -> None:
+        # The folder around the memory is made too: it has to be as durable as what is in it.
+        write(base / "disk" / "new" / "m", request.param, lambda _: os.write(writing, b"."))
+
     assert tracing.run(child, recording.hear) == 0
     os.close(reading)
     os.close(writing)

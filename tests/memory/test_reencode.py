@@ -182,15 +182,10 @@ def test_a_reader_cannot_reencode(written):
 @pytest.mark.slow
 def test_two_real_encoders_understand_each_other_a_little():
     """MiniLM's nearest names by WordLlama's carried-over questions: several times what chance would find."""
-    pytest.importorskip("tokenizers")
     from benchmarks.static_encoder import WordLlama
     from reverie.perception.minilm import MiniLM
 
-    try:
-        other = WordLlama()
-    except ModuleNotFoundError:
-        pytest.skip("wordllama is not installed")
-    own, texts = MiniLM(), list(anchor_texts()[::3])
+    own, other, texts = MiniLM(), WordLlama(), list(anchor_texts()[::3])
     used = [number for number in range(len(anchor_texts())) if number % 3]  # those asked for are no anchors
     for writer, asker in ((own, other), (other, own)):
         stored, asked = embed_anchors(writer), embed_anchors(asker)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 from reverie.reasoning import OpenAIFactReader, OpenAIReader
-from tests.reasoning.test_reader import server  # noqa: F401  # a fixture
 
 
-def test_statements_come_back_by_passage(server):  # noqa: F811
+def test_statements_come_back_by_passage(server):
     told = {"subject": "fuse", "predicate": "location", "object": "behind", "quote": "The fuse is behind it."}
     facts = [{"id": "p2", **told}, {"id": "p9", **told}, {"id": "p1", **told, "object": 3}, "nonsense", {"id": ["p1"]}]
     server.say("Sure: ```json\n" + json.dumps({"facts": facts}) + "\n```")
@@ -18,6 +17,6 @@ def test_statements_come_back_by_passage(server):  # noqa: F811
     assert sent.count("</passages>") == 1
 
 
-def test_an_unreadable_reply_states_nothing(server):  # noqa: F811
+def test_an_unreadable_reply_states_nothing(server):
     server.say("I would rather not. {]")
     assert OpenAIFactReader(OpenAIReader(server.base_url, "small")).read_facts(["a"]) == [[]]
