@@ -7,6 +7,8 @@
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
                         32 moments and 3200 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
+    4 to 8 remnant      of a stream of which nothing else is left to join: no key frame, and at each level half of the
+                        moments, sentences and bits of the one before, down to one moment; then it goes
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -16,15 +18,16 @@ caches follow. Everything here runs in the transaction that is open.
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from typing import Final
 
-from reverie.memory import word_filters
+from reverie.memory import episodes, word_filters
 from reverie.memory.events import summarise
 from reverie.memory.merging import join_events, neighbours, sum_up
-from reverie.memory.retention import EPISODE_LEVEL, worth
+from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
 from reverie.memory.sign_codes import recode
-from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, select, stretch_of
-from reverie.memory.thinning import is_held, pictures_in, thin
+from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, delete_rows, select, stretch_of
+from reverie.memory.thinning import drop_pictures, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
 WORD_BITS: Final = 128
@@ -41,9 +44,10 @@ def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
 def demote(
     db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float, word_bits: int = WORD_BITS
 ) -> int | None:
-    """Take an event down one level; return the event that stands for it now, None when it can go no lower.
+    """Take an event down one level; return the event that stands for it now, None when none does.
 
-    An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole.
+    An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole, which is of
+    level 3 again; one that is alone gives up half of what it has, and at last all.
     `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
     `word_bits`: of the filter of a minute's words.
     """
@@ -58,16 +62,23 @@ def demote(
         db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
         others = neighbours(db, stretch)
-        if stretch.level == EPISODE_LEVEL and not others:
-            return None
         if stretch.level == CODES_LEVEL:
             word_filters.take_in(db, stretch, word_bits)
-        stretch = join_events(db, [stretch, *others])
+        if others or stretch.level == CODES_LEVEL:
+            stretch = join_events(db, [stretch, *others])
+        elif stretch.level < LAST_LEVEL:
+            stretch = replace(stretch, level=stretch.level + 1)
+            drop_pictures(db, stretch, demoted)
+        else:
+            _let_go(db, stretch, demoted)
+            _note(db, stretch)
+            return None
         thin(db, stretch, demoted)
         sum_up(db, stretch, demoted)
-        word_filters.fit(db, stretch)
+        word_filters.fit(db, stretch, word_filters.MAX_EVENT_BYTES >> (stretch.level - EPISODE_LEVEL))
         labels, picture = summarise(db, stretch.stream, stretch.start_ns, stretch.end_ns, None)
-        db.execute("UPDATE event SET labels = ?, picture = ? WHERE id = ?", (labels, picture, stretch.event))
+        values = (stretch.level, labels, picture, stretch.event)
+        db.execute("UPDATE event SET level = ?, labels = ?, picture = ? WHERE id = ?", values)
     _note(db, stretch)
     return stretch.event
 
@@ -76,16 +87,22 @@ def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, pictur
     ids = [row for (row,) in select(db, "id", stretch, (VISION, *TEXT_CODES))]
     demoted.rows += recode(db, "vector", ids) + recode(db, "sentence", ids)
     standing_out = db.execute("SELECT surprise, repeats, strength FROM event WHERE id = ?", (stretch.event,)).fetchone()
-    if worth(*standing_out) > picture_worth:
-        return
-    held = pictures_in(db, stretch)
-    for table in ("observation", "track"):
-        db.execute(f"UPDATE {table} SET picture = NULL WHERE {INSIDE} AND picture IS NOT NULL", stretch.bounds)
-    for name in sorted(held):
-        if not is_held(db, name):
-            demoted.pictures.add(name)
-            db.execute("UPDATE event SET picture = NULL WHERE picture = ?", (name,))
-    demoted.rows += len(held)
+    if worth(*standing_out) <= picture_worth:
+        drop_pictures(db, stretch, demoted)
+
+
+def _let_go(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
+    """An event goes. That its stretch was watched stays, facts with their quotes, and how each hour looked."""
+    drop_pictures(db, stretch, demoted)
+    ids = [row for (row,) in db.execute(f"SELECT id FROM observation WHERE {INSIDE}", stretch.bounds).fetchall()]
+    delete_rows(db, ids, demoted)
+    demoted.rows += db.execute(f"DELETE FROM track WHERE {INSIDE}", stretch.bounds).rowcount
+    word_filters.fit(db, stretch, 0)
+    if stretch.episode is not None:
+        episodes.drop(db, [stretch.episode])
+    db.execute("DELETE FROM event WHERE id = ?", (stretch.event,))
+    after = (stretch.stream, stretch.end_ns)
+    db.execute("UPDATE event SET cause = 'start', carries = 0 WHERE stream = ? AND start_ns = ?", after)
 
 
 def _note(db: sqlite3.Connection, stretch: Stretch) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from reverie.memory.retention import EPISODE_LEVEL
+from reverie.memory.retention import LAST_LEVEL
 from reverie.memory.schema import MODALITY_CODES
-from reverie.memory.thinning import MAX_EPISODE_MOMENTS, MAX_MOMENTS
+from reverie.memory.thinning import most_moments
 from reverie.types import Modality
 
 Problem = tuple[str, str]
@@ -18,7 +18,7 @@ Problem = tuple[str, str]
 def wrong_levels(db: sqlite3.Connection) -> Iterator[Problem]:
     """Coarser events that are not noted as faded, or that still hold what their level gave up."""
     for row, level, strength, repeats in db.execute("SELECT id, level, strength, repeats FROM event"):
-        if not 0 <= level <= EPISODE_LEVEL:
+        if not 0 <= level <= LAST_LEVEL:
             yield f"event {row}", f"is of the unknown level {level}"
         if strength < 1 or repeats < 0:
             yield f"event {row}", f"has the strength {strength} and {repeats} repeats"
@@ -34,7 +34,7 @@ def wrong_levels(db: sqlite3.Connection) -> Iterator[Problem]:
         "GROUP BY e.id",
         (MODALITY_CODES[Modality.OBJECTS], MODALITY_CODES[Modality.VISION]),
     ):
-        if boxes or moments > (MAX_EPISODE_MOMENTS if level == EPISODE_LEVEL else MAX_MOMENTS):
+        if boxes or moments > most_moments(level):
             yield f"event {row}", f"is not whole, and still has {boxes} rows of boxes and {moments} moments"
 
 

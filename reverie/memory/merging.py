@@ -1,4 +1,4 @@
-"""Level 3: one event for many. The sentences that say most stay; visits live on as names of moments."""
+"""Level 3 and up: one event for many. The sentences that say most stay; visits live on as names of moments."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def neighbours(db: sqlite3.Connection, stretch: Stretch) -> list[Stretch]:
             (stretch.stream, stretch.start_ns),
         ).fetchone()
         beside = stretch_of(db, row[0]) if row else None
-        if beside is None or beside.level != EPISODE_LEVEL:
+        if beside is None or beside.level < EPISODE_LEVEL:
             continue
         if not is_pinned(db, beside.stream, beside.start_ns, beside.end_ns):
             sides.append(beside)
-    if stretch.level == EPISODE_LEVEL:
+    if stretch.level >= EPISODE_LEVEL:
         return sorted(sides, key=lambda side: (_length(side, stretch), side.start_ns))[:1]
     joined: list[Stretch] = []
     for side in sides:
@@ -65,9 +65,9 @@ def join_events(db: sqlite3.Connection, parts: list[Stretch]) -> Stretch:
     ).fetchone()
     db.executemany("DELETE FROM event WHERE id = ?", [(row,) for row in ids[1:]])
     db.execute(
-        "UPDATE event SET end_ns = ?, level = ?, carries = 0, surprise = ?, strength = ?, recalled_ns = ?, "
+        "UPDATE event SET end_ns = ?, carries = 0, surprise = ?, strength = ?, recalled_ns = ?, "
         "repeats = ?, episode = ? WHERE id = ?",
-        (end_ns, EPISODE_LEVEL, *values, first.event),
+        (end_ns, *values, first.event),
     )
     whole = sorted({part.episode for part in parts if part.episode is not None})
     grown = len(whole) > 1 or (whole and any(part.episode is None for part in parts))
@@ -76,7 +76,7 @@ def join_events(db: sqlite3.Connection, parts: list[Stretch]) -> Stretch:
 
 
 def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
-    """Keep the sentences that say most, those of the episode's summary in any case, and of visits their names."""
+    """Keep the sentences that say most, at level 3 those of the episode's summary in any case, and names of visits."""
     rows = db.execute(
         "SELECT o.id, o.text, v.scale, v.code, v.centre FROM observation o "
         f"LEFT JOIN vector v ON v.observation = o.id WHERE {INSIDE} AND modality IN (?, ?, ?) "
@@ -86,8 +86,8 @@ def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     texts = [row[1] for row in rows]
     decoder = Decoder(db)
     vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
-    numbers = central_sentences(texts, vectors, _MAX_TEXT_BYTES)
-    if stretch.episode is not None:
+    numbers = central_sentences(texts, vectors, _MAX_TEXT_BYTES >> (stretch.level - EPISODE_LEVEL))
+    if stretch.episode is not None and stretch.level == EPISODE_LEVEL:
         numbers += episodes.kept_sentences(db, stretch.episode, texts)
     chosen = {rows[number][0] for number in numbers}
     bearing = {row for (row,) in select(db, "id", stretch, TEXT_CODES, "AND picture IS NOT NULL")}

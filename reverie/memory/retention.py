@@ -32,7 +32,7 @@ _FADES_IN_DAYS = 5.0
 _LEVEL_FACTOR = log(4.0)
 _EPISODE_S = 600.0
 _LAST = 1e15  # beyond every time in seconds and every count
-EPISODE_LEVEL = 3
+EPISODE_LEVEL, LAST_LEVEL = 3, 8
 
 _EVENTS = (
     "SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, "
@@ -78,7 +78,7 @@ class Ranking:
                 value = score(days, surprise + repeats, level, (end - start) / NS_PER_S, strength)
             else:
                 value = self._order_of(wall_ns, self._visits[place] if place else strength - 1)
-                value += _LAST if level == EPISODE_LEVEL else 0.0
+                value += _LAST if level >= EPISODE_LEVEL else 0.0
             yield value, wall_ns, event
 
     def _order_of(self, wall_ns: int, visits: int) -> float:
@@ -88,7 +88,7 @@ class Ranking:
 
 def score(age_days: float, standing_out: float, level: int, duration_s: float, strength: int = 1) -> float:
     """Logarithm of retention times the factor of the level. `standing_out`: surprise and repeats."""
-    longer = log(max(duration_s, 1.0) / _EPISODE_S) if level == EPISODE_LEVEL else 0.0
+    longer = log(max(duration_s, 1.0) / _EPISODE_S) if level >= EPISODE_LEVEL else 0.0
     return -age_days / (_FADES_IN_DAYS * strength) + log1p(max(standing_out, 0.0)) + level * _LEVEL_FACTOR + longer
 
 

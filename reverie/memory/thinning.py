@@ -29,14 +29,14 @@ from reverie.memory.stretches import (
 )
 from reverie.types import ns
 
-MAX_MOMENTS, MAX_EPISODE_MOMENTS = 4, 32
+_MAX_MOMENTS, _MAX_EPISODE_MOMENTS = 4, 32
 MAX_LABELS = 12
 _WRITING_GAP_NS = ns(2.0)
 
 
 def thin(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     """Take a stretch to level 1; of one that is there already, take what several had to what one may have."""
-    held = pictures_in(db, stretch)
+    held = _pictures_in(db, stretch)
     kept = _kept_picture(db, stretch, held)
     bearers = _keep_moments(db, stretch, demoted)
     ids = [row for (row,) in select(db, "id", stretch, (OBJECTS,))]
@@ -44,6 +44,11 @@ def thin(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     db.execute(f"UPDATE observation SET words = NULL WHERE {INSIDE} AND modality = ?", (*stretch.bounds, SPEECH))
     _join_writing(db, stretch, demoted)
     _keep_picture(db, stretch, held, kept, bearers, demoted)
+
+
+def most_moments(level: int) -> int:
+    """How many pictures' moments an event that became coarser may have."""
+    return _MAX_MOMENTS if level < EPISODE_LEVEL else _MAX_EPISODE_MOMENTS >> (level - EPISODE_LEVEL)
 
 
 def _keep_moments(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> list[tuple[int, int, int]]:
@@ -56,8 +61,7 @@ def _keep_moments(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) ->
     ).fetchall()
     left = []
     vectors = _comparable(Decoder(db), [moment[5:] for moment in moments])
-    most = MAX_EPISODE_MOMENTS if stretch.level == EPISODE_LEVEL else MAX_MOMENTS
-    for first, last in runs(vectors, most):
+    for first, last in runs(vectors, most_moments(stretch.level)):
         members = moments[first:last]
         chosen = members[medoid(vectors[first:last])]
         span = (members[0][1], max(member[2] for member in members))
@@ -123,7 +127,7 @@ def _join_writing(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) ->
 # --- key frames ------------------------------------------------------------------------------------
 
 
-def pictures_in(db: sqlite3.Connection, stretch: Stretch) -> dict[str, int]:
+def _pictures_in(db: sqlite3.Connection, stretch: Stretch) -> dict[str, int]:
     """Names that rows of the stretch hold, each with the first time."""
     found: dict[str, int] = {}
     for table in ("observation", "track"):
@@ -169,6 +173,18 @@ def _keep_picture(
             demoted.pictures.add(name)
             instead = kept if is_held(db, kept) else None
             db.execute("UPDATE event SET picture = ? WHERE picture = ?", (instead, name))
+
+
+def drop_pictures(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
+    """No row of the stretch holds a key frame any more."""
+    held = _pictures_in(db, stretch)
+    for table in ("observation", "track"):
+        db.execute(f"UPDATE {table} SET picture = NULL WHERE {INSIDE} AND picture IS NOT NULL", stretch.bounds)
+    for name in sorted(held):
+        if not is_held(db, name):
+            demoted.pictures.add(name)
+            db.execute("UPDATE event SET picture = NULL WHERE picture = ?", (name,))
+    demoted.rows += len(held)
 
 
 def is_held(db: sqlite3.Connection, name: str) -> bool:

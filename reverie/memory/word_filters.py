@@ -76,14 +76,18 @@ def take_in(db: sqlite3.Connection, stretch: Stretch, num_bits: int) -> None:
         _write(db, stretch.stream, block, filters)
 
 
-def fit(db: sqlite3.Connection, stretch: Stretch) -> None:
-    """Halve the blocks that begin in a merged event until they take no more than its share."""
+def fit(db: sqlite3.Connection, stretch: Stretch, max_bytes: int = MAX_EVENT_BYTES) -> None:
+    """Halve the blocks of a merged event, those that begin in it or after the one before, until they take no more."""
+    (first,) = db.execute(
+        "SELECT coalesce(max(end_ns) / ? + 1, 0) FROM event WHERE stream = ? AND start_ns < ?",
+        (BLOCK_NS, stretch.stream, stretch.start_ns),
+    ).fetchone()
     rows = db.execute(
         "SELECT block, length(bits) FROM word_filter WHERE stream = ? AND block >= ? AND block < ?",
-        (stretch.stream, -(-stretch.low_ns // BLOCK_NS), -(-stretch.end_ns // BLOCK_NS)),
+        (stretch.stream, first, -(-stretch.end_ns // BLOCK_NS)),
     )
     blocks: dict[int, int] = dict(rows.fetchall())
-    while blocks and sum(blocks.values()) > MAX_EVENT_BYTES:
+    while blocks and sum(blocks.values()) > max_bytes:
         block = min(blocks, key=lambda block: (-blocks[block], block))
         filters = _read(db, stretch.stream, block)
         halved = None if filters is None else _halved(filters)

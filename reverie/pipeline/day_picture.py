@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from reverie.errors import UsageError
 from reverie.memory import Memory
+from reverie.memory.retention import EPISODE_LEVEL
 from reverie.pipeline.show import minutes
 from reverie.types import Event, Modality, StreamRecord, TimeSpan, ns
 
@@ -130,7 +131,7 @@ def _draw_row(
     draw.rectangle((LEFT_PX, blocks, WIDTH_PX - MARGIN_PX, band + BAND_PX), fill=EMPTY)
     for event in events:
         box = (row.x_of(event.span.start_ns), blocks, max(_before(row.x_of(event.span.end_ns)), 0), line - 2)
-        draw.rectangle((box[0], box[1], max(box[2], box[0]), box[3]), fill=LEVELS[event.level])
+        draw.rectangle((box[0], box[1], max(box[2], box[0]), box[3]), fill=LEVELS[min(event.level, EPISODE_LEVEL)])
     for said in memory.rows(chosen, (Modality.SPEECH,), names):
         x0, x1 = row.x_of(said.span.start_ns), row.x_of(said.span.end_ns)
         draw.rectangle((x0, band, max(_before(x1), x0), band + BAND_PX), fill=SPEECH)

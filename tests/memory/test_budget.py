@@ -14,7 +14,7 @@ from reverie.clock import ManualClock
 from reverie.errors import MemoryFull, UsageError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.pictures import PictureFolder
-from reverie.types import EndOfStream, Modality, Query, Watermark, ns
+from reverie.types import EndOfStream, Modality, Query, StreamStart, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
 
@@ -243,7 +243,7 @@ def test_any_calls_in_any_order_keep_the_budget_and_a_sound_memory(tmp_path, see
             memory.close()
             memory = open_memory(tmp_path, limit)
         assert bytes_of(tmp_path) <= TOLERANCE * limit, call
-    assert max(event.level for event in memory.timeline()) == 3
+    assert max(event.level for event in memory.timeline()) >= 3
     memory.consolidate()
     assert memory.verify().findings == ()
     assert memory.episodes()
@@ -261,6 +261,36 @@ def test_many_short_streams_fit_too(tmp_path):
         assert len(memory.streams()) == 25
         assert all(memory.timeline(stream_ids=(f"clip {number}",)) for number in range(25))
         memory.write([EndOfStream(stream_id="clip 0", pts_ns=ns(120))])
+    assert_whole(tmp_path)
+
+
+@pytest.mark.slow
+def test_of_more_streams_than_fit_the_newest_are_left_and_the_oldest_let_go(tmp_path):
+    with open_memory(tmp_path, LIMIT, short_term_s=30.0) as memory:
+        for number in range(200):
+            shown = [seen(f"scene {number}", at_s, noise=0.3) for at_s in (0, 2, 4)]
+            talk = [
+                said(f"lantern river {number} {copy} " + "so it was told " * 20, 5 + copy, 6 + copy)
+                for copy in range(8)
+            ]
+            items = [replace(item, stream_id=f"clip {number}") for item in (*shown, *talk)]
+            begin = StreamStart(
+                stream_id=f"clip {number}", uri="", live=False, has_video=True, has_audio=True,
+                wall_anchor_ns=ns(86_400.0 * number),
+            )  # fmt: skip
+            memory.write([begin, *items, EndOfStream(stream_id=f"clip {number}", pts_ns=ns(60))])
+            assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
+        left = [bool(memory.timeline(stream_ids=(f"clip {number}",))) for number in range(200)]
+        assert all(left[-20:])
+        assert not all(left)
+        assert {event.level for event in memory.timeline()} >= {0, 5}
+        before = rows_of(tmp_path)
+        gone = left.index(False)
+        again = [replace(seen(f"scene {gone}", 2, noise=0.3), stream_id=f"clip {gone}")]
+        assert memory.write(again).committed == 0
+        assert rows_of(tmp_path) == before
+        memory.consolidate()
+        assert memory.verify().findings == ()
     assert_whole(tmp_path)
 
 
