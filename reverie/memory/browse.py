@@ -314,9 +314,10 @@ class Browse:
         counts = dict(self._db.execute("SELECT modality, count(*) FROM observation GROUP BY modality").fetchall())
         watched_ns = sum(record.watched.duration_ns for record in self.streams())
         lost_ns = sum(gap.span.duration_ns for gap in self.gaps())
-        (streams, events, tracks, labels, gaps) = self._db.execute(
-            "SELECT (SELECT count(*) FROM stream), (SELECT count(*) FROM event), (SELECT count(*) FROM track), "
-            "(SELECT count(*) FROM label), (SELECT count(*) FROM gap)"
+        tables = ("stream", "event", "episode", "track", "label", "gap", "entity", "fact", "note")
+        counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        streams, events, episodes, tracks, labels, gaps, entities, statements, notes = self._db.execute(
+            f"SELECT {counted}"
         ).fetchone()
         (pictures,) = self._db.execute(
             "SELECT count(*) FROM (SELECT picture FROM observation WHERE picture IS NOT NULL UNION "
@@ -332,7 +333,8 @@ class Browse:
         return MemoryStats(
             streams=streams,
             observations={str(MODALITIES[code]): count for code, count in sorted(counts.items())},
-            events=events, tracks=tracks, labels=labels, pictures=pictures, gaps=gaps,
+            events=events, episodes=episodes, tracks=tracks, labels=labels, pictures=pictures, gaps=gaps,
+            entities=entities, statements=statements, notes=notes,
             hours_watched=max(0, watched_ns - lost_ns) / NS_PER_S / 3600,
             bytes_on_disk=sizes, schema_version=SCHEMA_VERSION,
         )  # fmt: skip
