@@ -33,6 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
 from reverie.memory.database import database_errors, open_database
+from reverie.memory.descriptors import head_of
 from reverie.memory.encryption import MARKER, Cipher, cipher_for
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
@@ -261,10 +262,8 @@ def schema_of(path: Path, timeout_s: float, cipher: Cipher | None) -> int:
     Raises:
         MemoryDamaged: it is not an SQLite database, or another program's.
     """
-    if cipher is None:
-        with open(path, "rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
+    if cipher is None and head_of(path, len(_MAGIC)) != _MAGIC:
+        raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
     connection = open_database(path, read_only=True, timeout_s=timeout_s, cipher=cipher)
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
