@@ -28,12 +28,20 @@ def head_of(path: Path, num_bytes: int) -> bytes:
         if file not in _kept:
             _kept[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         head = os.pread(_kept[file], num_bytes, 0)
-        _close_the_lonely()
+        _let_go()
         return head
 
 
-def _close_the_lonely() -> None:
+def let_go() -> None:
+    """After connections were closed: close what was kept open beside them."""
+    with opening:
+        _let_go()
+
+
+def _let_go() -> None:
     """Close the kept descriptors of files that this process has not open otherwise."""
+    if not _kept:
+        return
     ours, others = set(_kept.values()), set()
     for name in os.listdir("/dev/fd"):
         if int(name) not in ours:

@@ -33,7 +33,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
 from reverie.memory.database import database_errors, open_database
-from reverie.memory.descriptors import head_of
+from reverie.memory.descriptors import head_of, let_go
 from reverie.memory.encryption import MARKER, Cipher, cipher_for
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
@@ -183,6 +183,7 @@ class Store:
             finally:
                 connection.close()
         self._connections = []
+        let_go()
         if self._lock is not None:
             self._lock.close()  # frees the lock
             self._lock = None
