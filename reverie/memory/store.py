@@ -25,7 +25,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
@@ -137,8 +138,12 @@ class Store:
     def num_database_bytes(self) -> int:
         """Size of the database as its last committed state has it, without the log."""
         (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
-        (page_bytes,) = self.writer.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(page_bytes)
+        return int(pages) * self.page_bytes
+
+    @cached_property
+    def page_bytes(self) -> int:
+        """Of the database; it never changes."""
+        return int(self.writer.execute("PRAGMA page_size").fetchone()[0])
 
     def reclaim(self, patient: bool = True) -> bool:
         """Give deleted space back to the disk and empty the log. False when a reader held the log.
@@ -174,6 +179,9 @@ class Store:
 
     def close(self) -> None:
         """Close everything; a writer folds the log into the database first. Idempotent."""
+        if self._connections and self.mode == "w":
+            with suppress(OSError):
+                self.pictures.settle()
         for connection in self._connections[::-1]:
             try:
                 if self.mode == "w" and connection is self._connections[0]:
