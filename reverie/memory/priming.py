@@ -9,22 +9,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from reverie.memory.rows import box_areas, box_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
 from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _VISION = MODALITY_CODES[Modality.VISION]
-_OBJECTS = MODALITY_CODES[Modality.OBJECTS]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
 _FAR_NS = 1 << 62
 _MOST_AT_ONCE = 1000  # utterances that begin while another goes on, at most
 # All by the index over (stream, modality, start): what is not late was fed in the order of its start.
-_LAST = (
-    "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND id <= ? "
-    "ORDER BY start_ns DESC, id DESC LIMIT 1"
-)
+_LAST = "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 ORDER BY start_ns DESC LIMIT 1"
 _EVENT = "SELECT start_ns, previous, carries FROM event WHERE id = ?"
 _VECTORS = (
     "SELECT v.scale, v.code, v.centre, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
@@ -38,19 +33,13 @@ def open_event(db: sqlite3.Connection, stream: int) -> int | None:
     return row[0] if row is not None and row[1] else None
 
 
-def salient_things(packed: bytes, config: SegmentationConfig) -> frozenset[int]:
-    """Ids of the tracks whose box covers enough of the picture."""
-    rows = box_rows(packed)
-    return frozenset(int(track) for track in rows["track"][box_areas(rows) >= config.track_area])
-
-
 def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
     """The segmenter of a stream as its rows imply it."""
     row = open_event(db, stream)
     event = None if row is None else db.execute(_EVENT, (row,)).fetchone()
     start_ns, previous, carries = event or (None, 0, 0)
     (run_ns,) = db.execute("SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)).fetchone()
-    fed_ns = [db.execute(_LAST, (stream, code, _FAR_NS)).fetchone() for code in MODALITIES]
+    fed_ns = [db.execute(_LAST, (stream, code)).fetchone() for code in MODALITIES]
     (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     (speech_end_ns,) = db.execute(
         "SELECT max(end_ns) FROM (SELECT end_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
@@ -72,7 +61,6 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
         window=_window(db, stream, config),
         moments=moments,
         last=last,
-        things=_things(db, stream, previous if event else None, config),
         speech_end_ns=speech_end_ns,
     )
 
@@ -119,18 +107,3 @@ def _window(db: sqlite3.Connection, stream: int, config: SegmentationConfig) -> 
         "ORDER BY id",
         (stream, _VISION, -ns(config.window_s)),
     ).fetchall()
-
-
-def _things(
-    db: sqlite3.Connection, stream: int, previous: int | None, config: SegmentationConfig
-) -> list[tuple[int, frozenset[int]]]:
-    """What the last pictures showed: before a thing was last looked for, older sightings no longer count."""
-    until = previous if previous is not None else _FAR_NS
-    looked = db.execute(_LAST, (stream, _OBJECTS, until)).fetchone()
-    since_ns = -_FAR_NS if looked is None else looked[0] - ns(config.track_lost_s)
-    rows = db.execute(
-        "SELECT start_ns, boxes FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND start_ns >= ? "
-        "ORDER BY start_ns, id",
-        (stream, _OBJECTS, since_ns),
-    )
-    return [(start_ns, salient_things(boxes, config)) for start_ns, boxes in rows]

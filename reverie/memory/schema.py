@@ -408,6 +408,10 @@ def _add_word_filters(connection: sqlite3.Connection) -> None:
     _run(connection, _WORD_FILTERS)
 
 
+def _add_timezone(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE stream ADD COLUMN timezone TEXT NOT NULL DEFAULT ''")
+
+
 def _add_runs(connection: sqlite3.Connection) -> None:
     connection.execute(_RUNS)
 
@@ -423,6 +427,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_semantic,
     _add_anchors,
     _add_word_filters,
+    _add_timezone,
     _add_runs,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
