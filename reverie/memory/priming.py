@@ -17,28 +17,34 @@ from reverie.types import Modality, ns
 _VISION = MODALITY_CODES[Modality.VISION]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
 _FAR_NS = 1 << 62
+_MOST_AT_ONCE = 1000  # utterances that begin while another goes on, at most
+# All by the index over (stream, modality, start): what is not late was fed in the order of its start.
+_LAST = "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 ORDER BY start_ns DESC LIMIT 1"
+_EVENT = "SELECT start_ns, previous, carries FROM event WHERE id = ?"
 _VECTORS = (
     "SELECT v.scale, v.code, v.centre, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
 )
 
 
+def open_event(db: sqlite3.Connection, stream: int) -> int | None:
+    """Row of the event of a stream that goes on: its last one, if that is open."""
+    row = db.execute("SELECT id, open FROM event WHERE stream = ? ORDER BY start_ns DESC LIMIT 1", (stream,)).fetchone()
+    return row[0] if row is not None and row[1] else None
+
+
 def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
     """The segmenter of a stream as its rows imply it."""
-    event = db.execute("SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)).fetchone()
+    row = open_event(db, stream)
+    event = None if row is None else db.execute(_EVENT, (row,)).fetchone()
     start_ns, previous, carries = event or (None, 0, 0)
     (run_ns,) = db.execute("SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)).fetchone()
-    fed_ns = [
-        db.execute(  # by the index, one sense at a time: a maximum over all would read every row
-            "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
-            "ORDER BY start_ns DESC LIMIT 1",
-            (stream, code),
-        ).fetchone()
-        for code in MODALITIES
-    ]
+    fed_ns = [db.execute(_LAST, (stream, code)).fetchone() for code in MODALITIES]
     (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     (speech_end_ns,) = db.execute(
-        "SELECT max(end_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0", (stream, _SPEECH)
+        "SELECT max(end_ns) FROM (SELECT end_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
+        "ORDER BY start_ns DESC LIMIT ?)",
+        (stream, _SPEECH, _MOST_AT_ONCE),
     ).fetchone()
     moments: list[tuple[Vector | None, bool]] = []
     last: Vector | None = None
@@ -86,7 +92,8 @@ def _moments(db: sqlite3.Connection, stream: int, start_ns: int, previous: int) 
 
 def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: int | None) -> Vector | None:
     row = db.execute(
-        _VECTORS + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.id DESC LIMIT 1",
+        _VECTORS
+        + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.start_ns DESC, o.id DESC LIMIT 1",
         (stream, _VISION, since_ns, until_row if until_row is not None else _FAR_NS),
     ).fetchone()
     return _vector(db, *row[:3]) if row else None

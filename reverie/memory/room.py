@@ -150,15 +150,17 @@ class Room:
         demoted = Demoted()
         with self._store.transaction(synced=True) as db:
             while ranked and demoted.rows * _ROW_BYTES < wanted_bytes:
-                victim = heappop(ranked)[-1]
-                left = demote(db, victim, demoted, self._picture_worth, self._word_bits, at_all_costs)
-                again = None if left is None else self._ranking.again(left)
+                value, _, event = heappop(ranked)
+                again = self._ranking.again(event)
+                if again is not None and again[0] <= value:  # else it was recalled or took in others since
+                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, at_all_costs)
+                    again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)
             low, high = _KEPT_REVISIONS
             kept = min(max(self.budget.max_bytes >> 14, low), high)
             db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
-        self._store.pictures.remove(sorted(demoted.pictures))
+        self._store.pictures.remove(sorted(demoted.pictures), lasting=False)
         total.rows, total.texts = total.rows + demoted.rows, total.texts + demoted.texts
 
     def _merge_index(self) -> bool:

@@ -82,7 +82,8 @@ class Segmenter:
         self._config, self.audio_only = config, audio_only
         self.start_ns: int | None = None  # of the open event
         self.position_ns: int | None = None  # the latest time fed; what comes before it is late
-        self._window: deque[tuple[int, float]] = deque()
+        self._times_ns: deque[int] = deque()  # of the trailing window, with their surprise in the other
+        self._surprises: deque[float] = deque()
         self._sum: Vector | None = None
         self._last: Vector | None = None
         self._kept: list[Vector | None] = []
@@ -219,17 +220,21 @@ class Segmenter:
         return "change" if surprise > self._threshold(pts_ns) else None
 
     def _threshold(self, pts_ns: int) -> float:
-        since_ns = pts_ns - ns(self._config.window_s)
-        recent = [value for seen_ns, value in self._window if seen_ns >= since_ns]
-        if not recent:
+        self._trim(pts_ns - ns(self._config.window_s))
+        if not self._surprises:
             return self._config.surprise_floor
-        values = np.array(recent)
+        values = np.array(self._surprises)
         return max(self._config.surprise_floor, float(values.mean() + self._config.gamma * values.std()))
 
     def _remember_surprise(self, pts_ns: int, surprise: float) -> None:
-        self._window.append((pts_ns, surprise))
-        while self._window[0][0] < pts_ns - ns(self._config.window_s):
-            self._window.popleft()
+        self._times_ns.append(pts_ns)
+        self._surprises.append(surprise)
+        self._trim(pts_ns - ns(self._config.window_s))
+
+    def _trim(self, since_ns: int) -> None:
+        while self._times_ns and self._times_ns[0] < since_ns:
+            self._times_ns.popleft()
+            self._surprises.popleft()
 
     def _add(self, vector: Vector | None) -> None:
         if vector is None:
