@@ -22,7 +22,7 @@ from reverie.memory.events import summarise
 from reverie.memory.fact_patterns import statements
 from reverie.memory.names import Names
 from reverie.memory.pictures import is_jpeg
-from reverie.memory.priming import prime, salient_things
+from reverie.memory.priming import prime
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
@@ -204,10 +204,10 @@ class Ingest:
         stream = self._stream(item.stream_id)
         self._db.execute(
             "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ?, "
-            "place = ? WHERE id = ?",
+            "place = ?, timezone = ? WHERE id = ?",
             (
                 item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, item.place,
-                stream.row,
+                item.timezone, stream.row,
             ),
         )  # fmt: skip
         stream.segmenter.audio_only = not item.has_video
@@ -235,8 +235,6 @@ class Ingest:
                 vector = dequantise(code, scale) if code is not None else None
                 reading = stream.segmenter.moment(item.span.start_ns, vector, item.starts_shot, picture is not None)
                 boundaries, surprise, keep = reading.boundaries, reading.surprise, reading.representative
-            elif packed is not None:
-                boundaries = stream.segmenter.things(item.span.start_ns, salient_things(packed, self._config))
             elif item.modality is Modality.SPEECH:
                 boundaries = stream.segmenter.utterance(item.span)
             else:

@@ -9,26 +9,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from reverie.memory.rows import box_areas, box_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
 from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _VISION = MODALITY_CODES[Modality.VISION]
-_OBJECTS = MODALITY_CODES[Modality.OBJECTS]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
 _FAR_NS = 1 << 62
 _VECTORS = (
     "SELECT v.scale, v.code, v.centre, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
 )
-
-
-def salient_things(packed: bytes, config: SegmentationConfig) -> frozenset[int]:
-    """Ids of the tracks whose box covers enough of the picture."""
-    rows = box_rows(packed)
-    return frozenset(int(track) for track in rows["track"][box_areas(rows) >= config.track_area])
 
 
 def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
@@ -63,7 +55,6 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
         window=_window(db, stream, config),
         moments=moments,
         last=last,
-        things=_things(db, stream, previous if event else None, config),
         speech_end_ns=speech_end_ns,
     )
 
@@ -109,21 +100,3 @@ def _window(db: sqlite3.Connection, stream: int, config: SegmentationConfig) -> 
         "ORDER BY id",
         (stream, _VISION, -ns(config.window_s)),
     ).fetchall()
-
-
-def _things(
-    db: sqlite3.Connection, stream: int, previous: int | None, config: SegmentationConfig
-) -> list[tuple[int, frozenset[int]]]:
-    """What the last pictures showed: before a thing was last looked for, older sightings no longer count."""
-    until = previous if previous is not None else _FAR_NS
-    (looked_ns,) = db.execute(
-        "SELECT max(start_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND id <= ?",
-        (stream, _OBJECTS, until),
-    ).fetchone()
-    since_ns = (looked_ns if looked_ns is not None else 0) - ns(config.track_lost_s)
-    rows = db.execute(
-        "SELECT start_ns, boxes FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
-        "AND (start_ns >= ? OR id > ?) ORDER BY id",
-        (stream, _OBJECTS, since_ns, until),
-    )
-    return [(start_ns, salient_things(boxes, config)) for start_ns, boxes in rows]

@@ -406,6 +406,10 @@ def _add_word_filters(connection: sqlite3.Connection) -> None:
     _run(connection, _WORD_FILTERS)
 
 
+def _add_timezone(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE stream ADD COLUMN timezone TEXT NOT NULL DEFAULT ''")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create,
     _add_sentences,
@@ -417,6 +421,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_semantic,
     _add_anchors,
     _add_word_filters,
+    _add_timezone,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

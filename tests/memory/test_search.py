@@ -282,7 +282,9 @@ def test_a_place_is_a_filter(memory):
 
     for name, place in (("a", "kitchen"), ("b", "garden")):
         memory.write([
-            StreamStart(stream_id=name, uri="", live=True, has_video=False, has_audio=True, place=place),
+            StreamStart(
+                stream_id=name, uri="", live=True, has_video=False, has_audio=True, place=place, timezone="Asia/Tokyo"
+            ),
             said("copper", 5, 6, name),
         ])  # fmt: skip
     assert [hit.stream_id for hit in memory.search(Query(text="copper", places=("garden",)))] == ["b"]
@@ -290,3 +292,4 @@ def test_a_place_is_a_filter(memory):
     assert [hit.stream_id for hit in memory.search(Query(places=("kitchen",)))] == ["a"]
     assert memory.search(Query(places=("attic",))) == []
     assert [record.place for record in memory.streams()] == ["kitchen", "garden"]
+    assert {record.timezone for record in memory.streams()} == {"Asia/Tokyo"}
