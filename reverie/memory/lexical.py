@@ -5,7 +5,8 @@ itself, so an entry is deleted by giving FTS5 the old text back.
 
 A query becomes a set of quoted terms joined by OR, so no character of it is ever read as FTS5 syntax.
 English function words are skipped, and so are terms in more than `common_share` of the texts: they cost the
-most and say the least.
+most and say the least. Two terms that follow each other in a question are looked for as a phrase, too, with the words
+that stand between them there: the ordered windows of the sequential dependence model (Metzler and Croft 2005).
 
 Erasure: deleting leaves delete markers beside the old entries until segments merge. `purge` merges all
 segments into one, which drops both; with `secure_delete` the old pages are zeros then. FTS5's own
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 from typing import Literal
 
@@ -30,6 +32,7 @@ Table = Literal["observation_text", "label_text"]
 _COLUMN = {"observation_text": "text", "label_text": "name"}
 _K1_PLUS_1 = 2.2  # FTS5's bm25() has k1 = 1.2
 _MAX_TERMS = 48
+_MAX_PHRASE_WORDS = 5
 
 FUNCTION_WORDS = """
 a about after all am an and any anybody anyone anything are as at be been before being but by can could did do
@@ -43,35 +46,50 @@ _SKIPPED = frozenset(FUNCTION_WORDS.split())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TermMatches:
-    """The M texts that hold one term, by row id in ascending order.
+    """The M texts that hold one term or phrase, by row id in ascending order.
 
-    `bm25` is what the term gives them, as a share of the most that the whole query could give, in [0, 1];
-    `coverage` is the term's share of the query's weight (inverse document frequency), in [0, 1].
+    `bm25` is what it gives them, as a share of the most that the query's terms could give, in [0, 1]; `coverage` is
+    the term's share of the query's weight (inverse document frequency), in [0, 1], and 0 for a phrase.
     """
 
     ids: Int64[ndarray, "m"]
     bm25: Float32[ndarray, "m"]
     coverage: float
+    is_phrase: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LexicalQuery:
-    """The terms of a question with their weights in one memory, and how many texts hold each."""
+    """The terms of a question with their weights in one memory, how many texts hold each, and its phrases."""
 
     weights: Mapping[str, float]
     num_with: Mapping[str, int]
     num_texts: int
+    phrases: Sequence[tuple[str, ...]]
 
     @property
     def total(self) -> float:
         return sum(self.weights.values())
 
+    @property
+    def best_bm25(self) -> float:
+        """What a text would get that said nothing but every term, time and again."""
+        return _K1_PLUS_1 * sum(_fts5_idf(self.num_texts, num) for num in self.num_with.values()) or 1.0
+
 
 def terms_of(text: str) -> list[str]:
     """The distinct words of a query that are worth looking for, in order, lower case."""
-    words = re.findall(r"[^\W_]+", text.lower())
+    words = _words(text)
     kept = [word for word in dict.fromkeys(words) if word not in _SKIPPED and (len(word) > 1 or not word.isascii())]
     return (kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
+
+
+def phrases_of(text: str, terms: Container[str]) -> list[tuple[str, ...]]:
+    """The distinct stretches of a text from one of the terms to the next, both with it: "head of state"."""
+    words = _words(text)
+    places = [place for place, word in enumerate(words) if word in terms]
+    near = (pair for pair in pairwise(places) if pair[1] - pair[0] < _MAX_PHRASE_WORDS)
+    return list(dict.fromkeys(tuple(words[first : last + 1]) for first, last in near))[:_MAX_TERMS]
 
 
 def match_expression(terms: Sequence[str]) -> str:
@@ -115,7 +133,7 @@ def weigh(connection: sqlite3.Connection, text: str, common_share: float, num_te
     limit = max(common_share * num_texts, 20)
     found = {term: num for term, num in found.items() if num <= limit} or found
     weights = {term: log(1 + (num_texts - num + 0.5) / (num + 0.5)) for term, num in found.items()}
-    return LexicalQuery(weights=weights, num_with=found, num_texts=num_texts)
+    return LexicalQuery(weights=weights, num_with=found, num_texts=num_texts, phrases=phrases_of(text, found))
 
 
 def search_texts(connection: sqlite3.Connection, query: LexicalQuery, max_postings: int) -> list[TermMatches]:
@@ -125,7 +143,6 @@ def search_texts(connection: sqlite3.Connection, query: LexicalQuery, max_postin
     are commoner, so they tell less and cost more: each is looked for only in the texts that were named (after
     MaxScore, Turtle and Flood 1995: terms that alone bring nothing to the top only add to what is there).
     """
-    best = _K1_PLUS_1 * sum(_fts5_idf(query.num_texts, num) for num in query.num_with.values()) or 1.0
     terms = sorted((term for term in query.weights if query.num_with[term]), key=lambda term: query.num_with[term])
     num_read = np.cumsum([query.num_with[term] for term in terms])
     num_whole = max(1, int(np.searchsorted(num_read, max_postings, side="right")))
@@ -142,13 +159,33 @@ def search_texts(connection: sqlite3.Connection, query: LexicalQuery, max_postin
     return [
         TermMatches(
             ids=ids,
-            bm25=np.clip(worth / best, 0.0, 1.0).astype(np.float32),
+            bm25=np.clip(worth / query.best_bm25, 0.0, 1.0).astype(np.float32),
             coverage=query.weights[term] / query.total,
         )
         for term in query.weights
         if term in found
         for ids, worth in (found[term],)
     ]
+
+
+def search_phrases(
+    connection: sqlite3.Connection, query: LexicalQuery, share: float, max_postings: int
+) -> list[TermMatches]:
+    """Observations in which two terms stand as they do in the question: `share` of the phrase's own BM25.
+
+    A phrase costs about as much as the rarer of its terms, the words between are only looked up where both are. Those
+    that cost least are read, up to `max_postings` texts in all.
+    """
+    num_read = {phrase: min(query.num_with[phrase[0]], query.num_with[phrase[-1]]) for phrase in query.phrases}
+    found = []
+    for phrase in sorted((phrase for phrase, num in num_read.items() if num and share > 0), key=num_read.__getitem__):
+        max_postings -= num_read[phrase]
+        if max_postings < 0:
+            break
+        ids, worth = _matching(connection, match_expression([" ".join(phrase)]))
+        bm25 = np.clip(share * worth / query.best_bm25, 0.0, 1.0).astype(np.float32)
+        found.append(TermMatches(ids=ids, bm25=bm25, coverage=0.0, is_phrase=True))
+    return found
 
 
 def _matching(connection: sqlite3.Connection, expression: str) -> tuple[Int64[ndarray, "m"], Float64[ndarray, "m"]]:
@@ -197,6 +234,10 @@ def purge_some(connection: sqlite3.Connection, num_pages: int) -> bool:
     for table in _COLUMN:
         connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)", (num_pages,))
     return connection.total_changes - before > len(_COLUMN)  # the statement itself counts as one change
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
 
 
 def _num_with(connection: sqlite3.Connection, term: str) -> int:

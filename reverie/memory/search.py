@@ -4,8 +4,9 @@ Evidence, each in [0, 1]:
 
 - dense: cosine of the question's and the row's vectors (exact int8 scan), brought to [0, 1] by a ramp
   between the cosine of unrelated pairs and that of good ones;
-- words: BM25 over texts, as a share of the most that the question could get. Texts that were said close together lend
-  each other their words and their cosines (`contiguity`), because an answer often stands beside its question;
+- words: BM25 over texts, as a share of the most that the question could get, and of its phrases. Texts that were said
+  close together lend each other their words and their cosines (`contiguity`), because an answer often stands beside
+  its question, but not its phrases: they tell which text is meant;
 - looks and sounds (`entities`): a question that holds the name of something that was taught is compared with its
   templates, too, and what is alike enough bears its name;
 - arousal, if asked for: how near the voice was to it, added as Emotional RAG adds the mood (Huang et al. 2024, C-A);
@@ -90,6 +91,7 @@ class Search:
             words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
             most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
             matches = lexical.search_texts(self._db, words, most)
+            matches += lexical.search_phrases(self._db, words, self._config.pair_share, most)
             named = lexical.search_labels(self._db, words)
         vectors = self._embed(query.text)
         by_row = self._by_row(vectors)

@@ -21,6 +21,12 @@ class SearchConfig(BaseModel):
     context_dense_share: float = Field(0.5, ge=0, le=1, description="Part of the cosine that is taken from around.")
     context_reach: int = Field(8, ge=0, description="Texts before and after that lend what they hold.")
     context_gap_s: float = Field(300.0, gt=0, description="A silence this long ends what belongs together.")
+    pair_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="What two words as they stand in the question count, as a phrase, beside 1 for each.",
+    )
     role_share: float = Field(
         0.3, ge=0, le=1, description="Part of its score that a message loses when the query means the other role's."
     )
@@ -41,7 +47,9 @@ class SearchConfig(BaseModel):
         2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; an eighth is kept."
     )
     max_postings: int = Field(
-        20_000, ge=0, description="Then, texts to read for the rarer words; the other words add to those only."
+        20_000,
+        ge=0,
+        description="Then, texts to read for the rarer words, and for phrases; other words add to those only.",
     )
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     look_cosine_range: tuple[float, float] = Field(

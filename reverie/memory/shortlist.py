@@ -52,7 +52,7 @@ def score_texts(
     terms = []
     for term in matches:
         rows, known = table.rows_of(term.ids)
-        terms.append((rows, term.bm25[known], term.coverage))
+        terms.append((rows, term.bm25[known], term))
     worthy = None
     if len(table) > config.exact_rows:
         worthy = _worthy(table, queries, terms, keep, k, config, asked)
@@ -63,10 +63,11 @@ def score_texts(
         dense = dense[rows]
     runs = table.runs(places, ns(config.context_gap_s))
     bm25, coverage = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
-    for holding, worth, share in terms:
+    for holding, worth, term in terms:
         there, here = _within(table.rank[holding], places)
-        coverage[there] += share
-        lend(bm25, there, worth[here], runs, config.context_decay, config.context_reach)
+        coverage[there] += term.coverage
+        reach = 0 if term.is_phrase else config.context_reach
+        lend(bm25, there, worth[here], runs, config.context_decay, reach)
     around = smooth(dense, runs, config.context_dense_decay, config.context_reach)
     lent = np.float32(config.context_dense_share)
     score = _fused((1 - lent) * dense + lent * around, bm25, config)
@@ -100,7 +101,8 @@ def ramp(values: Scores, limits: tuple[float, float]) -> Scores:
 
 
 def _fused(cosine: Scores, bm25: Scores, config: SearchConfig) -> Scores:
-    return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * bm25
+    words: Scores = np.minimum(bm25, np.float32(1))  # phrases may add more than the terms leave
+    return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * words
 
 
 def _voiced(
@@ -121,7 +123,7 @@ def _voiced(
 def _worthy(
     table: PassageTable,
     queries: dict[int, Float32[ndarray, "d"]],
-    terms: Sequence[tuple[Int64[ndarray, "m"], Scores, float]],
+    terms: Sequence[tuple[Int64[ndarray, "m"], Scores, TermMatches]],
     keep: Bool[ndarray, "n"] | None,
     k: int,
     config: SearchConfig,

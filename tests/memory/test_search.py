@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reverie.memory import Memory, MemoryConfig, SearchConfig
-from reverie.memory.lexical import match_expression, terms_of
+from reverie.memory.lexical import match_expression, phrases_of, search_phrases, terms_of, weigh
 from reverie.memory.schema import TEXT_MODALITIES
 from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
 from tests.memory.worlds import WORDS, BagOfWords, heard, make_stream, said, seen, span, things, written
@@ -175,10 +176,14 @@ def test_fused_scores_equal_a_naive_computation_in_floats(talk):
                 n = sum(term in words for words in documents)
                 idf[term] = max(1e-6, np.log((len(documents) - n + 0.5) / (n + 0.5)))
         dense = vectors @ encoder.encode([question])[0]
+        pairs = list(pairwise(idf))
+        num_with_pair = {pair: sum(pair in pairwise(words) for words in documents) for pair in pairs}
+        pair_idf = {pair: np.log((len(documents) - n + 0.5) / (n + 0.5)) for pair, n in num_with_pair.items()}
 
-        def worth(term, words, idf=idf):
+        def worth(term, words, idf=idf | pair_idf):
             length = 1.2 * (0.25 + 0.75 * len(words) / mean_length)
-            return idf[term] * words.count(term) * 2.2 / (words.count(term) + length)
+            num = [*words, *pairwise(words)].count(term)
+            return idf[term] * num * 2.2 / (num + length)
 
         expected = {}
         for place, item in enumerate(items):
@@ -195,7 +200,8 @@ def test_fused_scores_equal_a_naive_computation_in_floats(talk):
             cosine = dense[place] + config.context_dense_share * (around - dense[place])
             low, high = config.text_cosine_range
             ramp = min(1.0, max(0.0, (cosine - low) / (high - low)))
-            share = bm25 / (2.2 * sum(idf.values()))
+            bm25 += config.pair_share * sum(worth(pair, documents[place]) for pair in pairs)
+            share = min(1.0, bm25 / (2.2 * sum(idf.values())))
             expected[item.text] = config.text_dense_weight * ramp + config.text_lexical_weight * share
         hits = memory.search(Query(text=question, k=20, modalities=TEXTS))
         for hit in hits:
@@ -275,6 +281,57 @@ def test_a_question_that_means_both_or_no_one_prefers_no_role(memory):
 def test_function_words_are_not_looked_for():
     assert terms_of("How many days ago did I buy a smoker?") == ["many", "days", "ago", "buy", "smoker"]
     assert terms_of("Where was it?") == []
+
+
+def test_phrases_run_from_one_term_to_the_next():
+    text = "Who was head of state when the Copper Bridge of the old river fell? The copper bridge!"
+    assert phrases_of(text, terms_of(text)) == [
+        ("head", "of", "state"), ("state", "when", "the", "copper"), ("copper", "bridge"),
+        ("bridge", "of", "the", "old"), ("old", "river"), ("river", "fell"), ("fell", "the", "copper"),
+    ]  # fmt: skip
+    assert phrases_of(text, {"head", "copper"}) == []  # too far apart
+    assert phrases_of("copper", {"copper"}) == []
+    assert phrases_of("", {"copper"}) == []
+
+
+def test_a_text_that_says_the_phrase_is_preferred(memory):
+    texts = ("state a head of cabbage", "a head of state came", "a lantern", "tea")
+    memory.write([said(text, 1000 * place, 1000 * place + 1) for place, text in enumerate(texts)])
+    hits = {hit.text: hit for hit in memory.search(Query(text="heads of states?", k=4))}
+    scattered, phrase = hits["state a head of cabbage"], hits["a head of state came"]
+    assert phrase.lexical == scattered.lexical == pytest.approx(1)
+    assert phrase.score > scattered.score + 0.05
+
+
+def test_a_phrase_is_not_lent_to_the_text_beside(tmp_path):
+    texts = ("nothing here", "the copper lantern", "nothing there", "copper", "lantern", "window", "garden", "engine")
+    scores = {}
+    for share in (0.0, 0.5):
+        only_words = SearchConfig(text_dense_weight=0, text_lexical_weight=1, pair_share=share)
+        config = MemoryConfig(search=only_words)
+        with Memory.open(tmp_path / str(share), text_encoder=BagOfWords(), mode="w", config=config) as memory:
+            memory.write([said(text, 5 * place, 5 * place + 1) for place, text in enumerate(texts)])
+            scores[share] = {hit.text: hit.score for hit in memory.search(Query(text="copper lantern", k=8))}
+    assert scores[0.5]["the copper lantern"] > scores[0.0]["the copper lantern"] + 0.05
+    others = set(texts) - {"the copper lantern"}
+    assert {text: scores[0.5][text] for text in others} == {text: scores[0.0][text] for text in others}
+
+
+def test_a_phrase_of_common_words_brings_a_score_to_1_at_most(memory):
+    words = ("copper", "lantern", "bridge")
+    memory.write([said(f"{words[i % 3]} and tea with cakes", 1000 * i, 1000 * i + 1) for i in range(57)])
+    memory.write([said(" ".join(words), 90_000, 90_001)])
+    hit = best(memory.search(Query(text=" ".join(words), k=5)))
+    assert hit.text == "copper lantern bridge"
+    assert 0.9 < hit.score <= 1
+
+
+def test_a_forgotten_phrase_is_not_found(memory):
+    memory.write([said("the copper lantern", 0, 1), said("a lantern of copper", 1000, 1001)])
+    memory.forget(span=span(0, 10))
+    assert [hit.text for hit in memory.search(Query(text="copper lantern", k=5))] == ["a lantern of copper"]
+    query = weigh(memory._store.reader, "copper lantern", common_share=1.0, num_texts=1)
+    assert [match.ids.tolist() for match in search_phrases(memory._store.reader, query, 0.5, 100)] == [[]]
 
 
 def test_a_place_is_a_filter(memory):

@@ -9,7 +9,7 @@ import pytest
 
 from reverie.memory import Memory, MemoryConfig, SearchConfig
 from reverie.memory.hamming import HammingCodes
-from reverie.memory.lexical import TextCount, search_texts, weigh
+from reverie.memory.lexical import TextCount, search_phrases, search_texts, weigh
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, Query
@@ -109,6 +109,27 @@ def test_common_words_add_to_what_rarer_ones_name(folder):
             there = np.isin(full.ids, rarest.ids)
             assert match is rarest or set(match.ids.tolist()) == named & set(full.ids.tolist())
             np.testing.assert_allclose(match.bm25, full.bm25[there if match is not rarest else slice(None)], atol=1e-6)
+
+
+def test_phrases_of_rare_words_are_read_first(folder):
+    with Memory.open(folder, text_encoder=BagOfWords()) as memory:
+        db = memory._store.reader
+        query = weigh(db, "copper lantern 17 river bridge", common_share=1.0, num_texts=1500)
+        texts = dict(db.execute("SELECT id, text FROM observation"))
+
+        def holding(phrase):
+            return [row for row, text in sorted(texts.items()) if f" {phrase} " in f" {text} "]
+
+        every = search_phrases(db, query, 0.5, 10**9)
+        found = sorted(match.ids.tolist() for match in every)
+        phrases = ("copper lantern", "lantern 17", "17 river", "river bridge")
+        assert found == sorted(holding(phrase) for phrase in phrases)
+        assert sum(map(len, found)) > 20
+        assert all(match.is_phrase and match.coverage == 0 for match in every)
+        some = search_phrases(db, query, 0.5, 2 * query.num_with["17"])  # the words beside the number are commoner
+        assert sorted(match.ids.tolist() for match in some) == sorted([holding("lantern 17"), holding("17 river")])
+        assert search_phrases(db, query, 0.5, query.num_with["17"] - 1) == []
+        assert search_phrases(db, query, 0.0, 10**9) == []
 
 
 def test_texts_are_counted_as_they_come_and_go(tmp_path):
