@@ -101,8 +101,7 @@ def ramp(values: Scores, limits: tuple[float, float]) -> Scores:
 
 
 def _fused(cosine: Scores, bm25: Scores, config: SearchConfig) -> Scores:
-    words: Scores = np.minimum(bm25, np.float32(1))  # phrases may add more than the terms leave
-    return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * words
+    return config.text_dense_weight * ramp(cosine, config.text_cosine_range) + config.text_lexical_weight * bm25
 
 
 def _voiced(
