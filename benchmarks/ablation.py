@@ -39,7 +39,7 @@ def scored(score: Score) -> Iterator[None]:
 def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]:
     """What is kept of an event at level 1, and of an episode."""
     with (
-        patch.multiple(thinning, MAX_MOMENTS=moments, MAX_EPISODE_MOMENTS=episode_moments),
+        patch.multiple(thinning, _MAX_MOMENTS=moments, _MAX_EPISODE_MOMENTS=episode_moments),
         patch.object(merging, "_MAX_TEXT_BYTES", text_bytes),
     ):
         yield
@@ -54,7 +54,7 @@ def factor(of_a_level: float) -> Iterator[None]:
 
 def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
     shipped = retention.score
-    most, episode, text = thinning.MAX_MOMENTS, thinning.MAX_EPISODE_MOMENTS, merging._MAX_TEXT_BYTES
+    most, episode, text = thinning._MAX_MOMENTS, thinning._MAX_EPISODE_MOMENTS, merging._MAX_TEXT_BYTES
 
     def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
         def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:

@@ -151,8 +151,8 @@ def located(memory: Memory, pair: Pair, segment: str) -> float | None:
     start_s = pair.start_word * WORD_S
     span = TimeSpan(start_ns=ns(start_s), end_ns=ns(start_s + pair.length * WORD_S))
     hits = memory.search(Query(text=segment, k=K, stream_ids=(pair.book,), span=span))
-    words = set(terms_of(segment, skip_asking=False))
-    shares = [len(words.intersection(terms_of(hit.text, skip_asking=False))) / max(len(words), 1) for hit in hits]
+    words = set(terms_of(segment))
+    shares = [len(words.intersection(terms_of(hit.text))) / max(len(words), 1) for hit in hits]
     if max(shares, default=0.0) >= CERTAIN:
         best = hits[shares.index(max(shares))]
         return (best.span.start_s + best.span.end_s) / 2

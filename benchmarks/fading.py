@@ -176,9 +176,10 @@ def policy_kept(folder: Path, policy: Policy, recalls: bool = True) -> tuple[flo
     shutil.rmtree(folder, ignore_errors=True)
     store = StoreConfig(durability="normal")
     config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)
-    said, asking = list[str](), np.random.default_rng(12)
-    with Memory.open(folder, text_encoder=WordVectors(), mode="w", config=config, clock=ManualClock()) as memory:
+    said, asking, clock = list[str](), np.random.default_rng(12), ManualClock(wall_ns=0)
+    with Memory.open(folder, text_encoder=WordVectors(), mode="w", config=config, clock=clock) as memory:
         for items in watched(np.random.default_rng(11)):
+            clock.advance(DAY_NS / 1e9)
             memory.write(items)
             said += [item.text.split()[0] for item in items if isinstance(item, Observation) and item.text]
             for needle in asking.choice(said[::40], 5):

@@ -38,7 +38,6 @@ TRIED = {
 }
 WITHOUT = {
     "no roles": SHIPPED.model_copy(update={"role_share": 0.0}),
-    "asking words too": SHIPPED.model_copy(update={"skip_asking_words": False}),
     "no context": SHIPPED.model_copy(update={"context_reach": 0}),
     "no sentences": SHIPPED.model_copy(update={"sentence_share": 0.0}),
     "words alone": SHIPPED.model_copy(update={"text_dense_weight": 0.0, "text_lexical_weight": 1.0}),

@@ -18,12 +18,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 NS_PER_S = 1_000_000_000
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """The time zone of an IANA name. Raises ValueError."""
+    try:
+        return ZoneInfo(name)
+    except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"{name!r} is no time zone") from error
+    except KeyError:
+        raise ValueError(f'there is no time zone {name!r}; give an IANA name such as "Europe/Berlin"') from None
 
 
 def ns(seconds: float) -> int:
@@ -178,7 +189,11 @@ class Observation:
 class StreamStart:
     """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known.
 
-    `place` names where it was recorded, the same for all streams from there; empty when nobody says.
+    `place` names where it was recorded, the same for all streams from there; empty when nobody says. `timezone` is
+    the IANA name ("Europe/Berlin") of the zone in which its days are counted; empty: the reasoner's.
+
+    Raises:
+        ValueError: no such time zone.
     """
 
     stream_id: str
@@ -189,6 +204,11 @@ class StreamStart:
     duration_ns: int | None = None
     wall_anchor_ns: int | None = None
     place: str = ""
+    timezone: str = ""
+
+    def __post_init__(self) -> None:
+        if self.timezone:
+            zone_named(self.timezone)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +268,7 @@ class StreamRecord:
     ended: bool
     wall_anchor_ns: int | None
     place: str = ""
+    timezone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

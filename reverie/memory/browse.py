@@ -40,14 +40,15 @@ class Browse:
     def streams(self) -> list[StreamRecord]:
         rows = self._db.execute(
             "SELECT name, uri, live, coalesce(watched_start_ns, 0), "
-            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns, place FROM stream ORDER BY id"
+            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns, place, timezone "
+            "FROM stream ORDER BY id"
         ).fetchall()
         return [
             StreamRecord(
                 stream_id=name, uri=uri, live=bool(live), watched=TimeSpan(start_ns=min(start, end), end_ns=end),
-                ended=bool(ended), wall_anchor_ns=anchor, place=place,
+                ended=bool(ended), wall_anchor_ns=anchor, place=place, timezone=zone,
             )
-            for name, uri, live, start, end, ended, anchor, place in rows
+            for name, uri, live, start, end, ended, anchor, place, zone in rows
         ]  # fmt: skip
 
     def gaps(self, stream_ids: tuple[str, ...] = ()) -> list[GapRecord]:
@@ -314,9 +315,10 @@ class Browse:
         counts = dict(self._db.execute("SELECT modality, count(*) FROM observation GROUP BY modality").fetchall())
         watched_ns = sum(record.watched.duration_ns for record in self.streams())
         lost_ns = sum(gap.span.duration_ns for gap in self.gaps())
-        (streams, events, tracks, labels, gaps) = self._db.execute(
-            "SELECT (SELECT count(*) FROM stream), (SELECT count(*) FROM event), (SELECT count(*) FROM track), "
-            "(SELECT count(*) FROM label), (SELECT count(*) FROM gap)"
+        tables = ("stream", "event", "episode", "track", "label", "gap", "entity", "fact", "note")
+        counted = ", ".join(f"(SELECT count(*) FROM {table})" for table in tables)
+        streams, events, episodes, tracks, labels, gaps, entities, statements, notes = self._db.execute(
+            f"SELECT {counted}"
         ).fetchone()
         (pictures,) = self._db.execute(
             "SELECT count(*) FROM (SELECT picture FROM observation WHERE picture IS NOT NULL UNION "
@@ -332,7 +334,8 @@ class Browse:
         return MemoryStats(
             streams=streams,
             observations={str(MODALITIES[code]): count for code, count in sorted(counts.items())},
-            events=events, tracks=tracks, labels=labels, pictures=pictures, gaps=gaps,
+            events=events, episodes=episodes, tracks=tracks, labels=labels, pictures=pictures, gaps=gaps,
+            entities=entities, statements=statements, notes=notes,
             hours_watched=max(0, watched_ns - lost_ns) / NS_PER_S / 3600,
             bytes_on_disk=sizes, schema_version=SCHEMA_VERSION,
         )  # fmt: skip

@@ -56,8 +56,7 @@ class Budget:
     def free(self) -> int:
         """Pages of the database that hold nothing: what is written next goes there."""
         (pages,) = self._store.writer.execute("PRAGMA freelist_count").fetchone()
-        (page_bytes,) = self._store.writer.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(page_bytes)
+        return int(pages) * self._store.page_bytes
 
     def _beside(self) -> int:
         root = self._store.root

@@ -7,6 +7,7 @@ vector counts for as long as its observation lasts, and nothing has to be stored
 from __future__ import annotations
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Mapping
 
 import numpy as np
@@ -21,6 +22,8 @@ _SHORTEST_NS = 1_000_000
 
 def sums_of(db: sqlite3.Connection, decoder: Decoder, stream: int, start_ns: int, end_ns: int) -> Sums:
     """Sum of the vectors of what starts in [start_ns, end_ns), each times its seconds."""
+    codes: defaultdict[tuple[int, int], list[bytes]] = defaultdict(list)
+    weights: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
     sums: dict[tuple[int, int], Float64[ndarray, "d"]] = {}
     rows = db.execute(
         "SELECT o.modality, v.encoder, o.start_ns, o.end_ns, v.scale, v.code, v.centre FROM observation o "
@@ -28,9 +31,16 @@ def sums_of(db: sqlite3.Connection, decoder: Decoder, stream: int, start_ns: int
         (stream, start_ns, end_ns),
     )
     for modality, encoder, from_ns, until_ns, scale, code, centre in rows:
-        vector = decoder.vector(scale, code, centre).astype(np.float64)
-        weighted = vector * (max(until_ns - from_ns, _SHORTEST_NS) / 1e9)
-        key = (modality, encoder)
+        seconds, key = max(until_ns - from_ns, _SHORTEST_NS) / 1e9, (modality, encoder)
+        if centre is None:
+            codes[key].append(code)
+            weights[key].append(scale * seconds)
+        else:
+            weighted = decoder.vector(scale, code, centre).astype(np.float64) * seconds
+            sums[key] = sums[key] + weighted if key in sums else weighted
+    for key, own in codes.items():
+        whole = np.frombuffer(b"".join(own), np.int8).reshape(len(own), -1)
+        weighted = np.array(weights[key]) @ whole.astype(np.float64)
         sums[key] = sums[key] + weighted if key in sums else weighted
     return sums
 

@@ -7,7 +7,8 @@
     demotion    the least retained become coarser, down to the low mark (while it writes, `room` sees to that)
 
 In small transactions, each of which leaves a whole memory: a consolidation that was killed or ran out of time goes on
-where it stopped when it is next asked for, because what is left to do is read from the rows.
+where it stopped when it is next asked for, because what is left to do is read from the rows. Beside writing it goes a
+few steps with each write, as many as that has items for, so that none waits for all of it.
 """
 
 from __future__ import annotations
@@ -15,19 +16,24 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from reverie.clock import Clock
 from reverie.memory import recalls
+from reverie.memory.centroids import Sums, sums_of
 from reverie.memory.episodes import Event, build, partition, ready_runs, settled
 from reverie.memory.expiry import expired
 from reverie.memory.records import ConsolidationReceipt
 from reverie.memory.repeats import merge_repeats
 from reverie.memory.room import Room
+from reverie.memory.sign_codes import Decoder
 from reverie.memory.store import Store
 from reverie.types import NS_PER_S, TimeSpan
 
 _SLACK_SHARE = 100  # of the time to live: erasing goes through all words, so it is not done for every minute
-_CHUNK_EVENTS = 100  # compared in one transaction
+_CHUNK_EVENTS = 16  # compared in one transaction
+_MOST_SUMS = 8  # events whose vectors are added up in one step
+_ITEMS_A_STEP = 8  # of a write
 EraseSpan = Callable[[str, TimeSpan], int]  # erases for good, returns how many observations went
 
 
@@ -39,20 +45,40 @@ class Consolidation:
     ) -> None:
         self._store, self._room, self._clock = store, room, clock
         self._ttl_ns, self._every_ns, self._erase_span = ttl_ns, every_ns, erase_span
+        self._under_way: Iterator[bool] | None = None
+        self._touched = False
 
-    def is_due(self) -> bool:
+    def advance(self, num_items: int) -> bool:
+        """A few steps after a write of so many items, if one is due. Return whether the short term was touched.
+
+        It stays quick: a little past the time to live is left for later, and so is demotion.
+        """
+        self._touched = False
+        if self._under_way is None and self._is_due():
+            self._under_way = self._steps(Counter[str](), thorough=False)
+        if self._under_way is not None:
+            for _ in range(1 + num_items // _ITEMS_A_STEP):
+                if next(self._under_way, None) is None:
+                    self._under_way = None
+                    break
+                if self._room is not None:
+                    self._room.fold_log()
+        return self._touched
+
+    def stop(self) -> None:
+        """Before rows change otherwise than by writing: what is left is done by the next one."""
+        self._under_way = None
+
+    def _is_due(self) -> bool:
         """Whether enough was watched since the last one, counted over all streams."""
         watched_ns, last_ns = self._watched()
         return abs(watched_ns - last_ns) >= self._every_ns
 
-    def run(self, max_s: float | None = None, thorough: bool = True) -> ConsolidationReceipt:
-        """All of it, or as many steps as begin within `max_s`.
-
-        Without `thorough` it stays quick: a little past the time to live is left for later, and so is demotion.
-        """
+    def run(self, max_s: float | None = None) -> ConsolidationReceipt:
+        """All of it, or as many steps as begin within `max_s`."""
         began_ns, counts, complete = self._clock.monotonic_ns(), Counter[str](), True
         bytes_before = self._room.budget.filled() if self._room else 0
-        steps = self._steps(counts, thorough)
+        steps = self._steps(counts, thorough=True)
         while True:
             if max_s is not None and self._clock.monotonic_ns() - began_ns > max_s * NS_PER_S:
                 complete = False
@@ -83,42 +109,57 @@ class Consolidation:
                     counts["expired"] += self._erase_span(name, span)
                     yield True
         for stream, run, goes_on in list(ready_runs(self._store.writer)):
-            if self._room is not None:
-                self._room.make_room(0)
-            run = self._as_it_is(run)
-            yield from self._sum_up(stream, run, goes_on, counts)
+            self._make_room()
+            yield from self._sum_up(stream, self._as_it_is(run), goes_on, counts)
         if thorough and self._room is not None:
             yield from self._sink(self._room)
 
     def _sum_up(self, stream: int, run: list[Event], goes_on: bool, counts: Counter[str]) -> Iterator[bool]:
         """Merge what repeats in a run and build its episodes, as far as they are settled."""
         loose: list[Event] = []
+        sums: dict[Event, Sums] = {}
         while run:
             chunk, run = run[:_CHUNK_EVENTS], run[_CHUNK_EVENTS:]
             more = goes_on or bool(run)
             with self._store.transaction() as db:
-                loose, merged = merge_repeats(db, stream, loose + chunk)
+                kept, merged = merge_repeats(db, stream, loose[-1:] + chunk)
             counts["repeats"] += merged
+            loose = loose[:-1] + kept
             yield True
+            loose = self._as_it_is(loose)
             while window := settled(loose, more):
-                parts = partition(self._store.writer, stream, window)
+                if new := [event for event in window if event not in sums][:_MOST_SUMS]:
+                    decoder = Decoder(self._store.writer)
+                    sums |= {event: sums_of(self._store.writer, decoder, stream, *event[1:]) for event in new}
+                    yield True
+                    loose = self._as_it_is(loose)
+                    continue
+                parts = partition(window, sums)
                 if len(parts) > 1 and (more or len(window) < len(loose)):
                     del parts[-1]  # what follows may belong to it
-                for events in parts:
-                    with self._store.transaction() as db:
-                        build(db, events)
-                    counts["episodes"] += 1
-                    yield True
-                loose = loose[sum(map(len, parts)) :]
-            if run and self._room is not None:
-                self._room.make_room(0)
+                yield True
+                for part in parts:
+                    if events := self._as_it_is([event for event in window if event[0] in part]):
+                        with self._store.transaction() as db:
+                            build(db, [event for event, _, _ in events])
+                        counts["episodes"] += 1
+                        yield True
+                loose = self._as_it_is(loose[sum(map(len, parts)) :])
+            if run:
+                self._make_room()
                 loose, run = self._as_it_is(loose), self._as_it_is(run)
 
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._touched |= self._room.make_room(0)
+
     def _as_it_is(self, run: list[Event]) -> list[Event]:
-        """A run after some of its events may have been joined."""
-        find = "SELECT id, start_ns, end_ns FROM event WHERE id = ?"
+        """A run after others were written: some of its events may have been joined or let go. Up to the first break."""
+        find = "SELECT id, start_ns, end_ns FROM event WHERE id = ? AND episode IS NULL"
         found = [self._store.writer.execute(find, (event,)).fetchone() for event, _, _ in run]
-        return [row for row in found if row is not None]
+        left = [row for row in found if row is not None]
+        broken = [place for place, (a, b) in enumerate(pairwise(left), 1) if a[2] != b[1]]
+        return left[: broken[0]] if broken else left
 
     def _sink(self, room: Room) -> Iterator[bool]:
         """Demote down to the low mark, a part at a time."""

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import cast
 
 from reverie.errors import UsageError
+from reverie.memory.descriptors import opening
 from reverie.memory.encryption import Cipher
 
 _CIPHER_MODULE = "sqlcipher3.dbapi2"
@@ -41,12 +42,12 @@ def open_database(path: Path, read_only: bool, timeout_s: float, cipher: Cipher 
 
 
 def _connect(uri: str, timeout_s: float, cipher: Cipher | None) -> sqlite3.Connection:
+    connect = sqlite3.connect if cipher is None else cipher_module().connect
+    with opening:
+        made = connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
+    connection = cast(sqlite3.Connection, made)
     if cipher is None:
-        return sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False)
-    connection = cast(
-        sqlite3.Connection,
-        cipher_module().connect(uri, uri=True, timeout=timeout_s, isolation_level=None, check_same_thread=False),
-    )
+        return connection
     connection.execute("PRAGMA cipher_log_level = NONE")  # it would write to stderr
     connection.execute(f"PRAGMA key = \"x'{cipher.database_key}'\"")
     return connection

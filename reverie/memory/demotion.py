@@ -42,12 +42,17 @@ def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
 
 
 def demote(
-    db: sqlite3.Connection, event: int, demoted: Demoted, picture_worth: float, word_bits: int = WORD_BITS
+    db: sqlite3.Connection,
+    event: int,
+    demoted: Demoted,
+    picture_worth: float,
+    word_bits: int = WORD_BITS,
+    at_all_costs: bool = False,
 ) -> int | None:
-    """Take an event down one level; return the event that stands for it now, None when none does.
+    """Take an event down one level; return the event that stands for it now, None when none does or it stays.
 
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole, which is of
-    level 3 again; one that is alone gives up half of what it has, and at last all.
+    level 3 again. One that is alone stays, but `at_all_costs` gives up half of what it has, and at last all.
     `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
     `word_bits`: of the filter of a minute's words.
     """
@@ -62,9 +67,12 @@ def demote(
         db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
         others = neighbours(db, stretch)
+        alone = stretch.level >= EPISODE_LEVEL and not others
+        if alone and not at_all_costs:
+            return None
         if stretch.level == CODES_LEVEL:
             word_filters.take_in(db, stretch, word_bits)
-        if others or stretch.level == CODES_LEVEL:
+        if not alone:
             stretch = join_events(db, [stretch, *others])
         elif stretch.level < LAST_LEVEL:
             stretch = replace(stretch, level=stretch.level + 1)

@@ -20,6 +20,7 @@ import os
 from pathlib import Path
 
 from reverie.errors import MemoryDamaged, MemoryKeyError, UsageError
+from reverie.memory.descriptors import head_of
 
 MARKER = "memory.encrypted"
 SALT_BYTES = 16
@@ -75,10 +76,7 @@ def cipher_for(root: Path, database: Path, key: bytes | None) -> Cipher | None:
     """
     if key is not None and not key:
         raise MemoryKeyError("the key is empty: give at least one byte")
-    head = b""
-    if database.is_file():
-        with open(database, "rb") as file:
-            head = file.read(SALT_BYTES)
+    head = head_of(database, SALT_BYTES) if database.is_file() else b""
     if not head:
         return None if key is None else Cipher(key, os.urandom(SALT_BYTES))
     if head == _MAGIC:

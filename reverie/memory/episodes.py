@@ -12,7 +12,7 @@ When its rows change for another reason than fading it is dropped, and consolida
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -79,10 +79,9 @@ def settled(run: Sequence[Event], goes_on: bool) -> Sequence[Event]:
     return [] if goes_on else whole
 
 
-def partition(db: sqlite3.Connection, stream: int, run: Sequence[Event]) -> list[tuple[int, ...]]:
-    """The events of each episode that an unbroken run makes, in order."""
-    decoder = Decoder(db)
-    parts = [_Part((event,), start, end, sums_of(db, decoder, stream, start, end)) for event, start, end in run]
+def partition(run: Sequence[Event], sums: Mapping[Event, Sums]) -> list[tuple[int, ...]]:
+    """The events of each episode that an unbroken run makes, in order. `sums`: of the vectors of each event."""
+    parts = [_Part((event[0],), *event[1:], sums[event]) for event in run]
     alike = [likeness(a.sums, b.sums) for a, b in pairwise(parts)]
     while True:
         places = [place for place in range(len(alike)) if _may_join(parts[place], parts[place + 1])]

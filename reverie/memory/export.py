@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any, Literal, cast, get_args
 
 from reverie.errors import UsageError
-from reverie.memory.records import GapRecord
-from reverie.types import Event, Observation, StreamRecord, TimeSpan, Track
+from reverie.memory.records import Entity, GapRecord, Note
+from reverie.types import Episode, Event, Fact, Observation, StreamRecord, TimeSpan, Track
 
 ExportFormat = Literal["srt", "vtt", "json", "parquet"]
 
@@ -40,13 +40,21 @@ def as_json(
     observations: Iterable[Observation],
     tracks: Sequence[Track],
     gaps: Sequence[GapRecord],
+    episodes: Sequence[Episode],
+    entities: Sequence[Entity],
+    facts: Sequence[Fact],
+    notes: Sequence[Note],
 ) -> bytes:
-    """Everything but vectors and pictures; times in seconds of media time."""
+    """Everything but vectors and pictures; times in seconds of media time; fields in `_ns` are Unix time."""
     document = {
         "streams": [_plain(asdict(record)) for record in streams],
         "events": [_plain(asdict(event)) for event in events],
         "tracks": [_plain(asdict(track)) for track in tracks],
         "gaps": [_plain(asdict(gap)) for gap in gaps],
+        "episodes": [_plain(asdict(episode)) for episode in episodes],
+        "entities": [_plain(asdict(entity)) for entity in entities],
+        "facts": [_plain(asdict(fact)) for fact in facts],
+        "notes": [_plain(asdict(note)) for note in notes],
         "observations": [_plain(_without_bytes(observation)) for observation in observations],
     }
     return (json.dumps(document, ensure_ascii=False, indent=1) + "\n").encode()

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from reverie.memory.fact_patterns import NAME, SPEAKER, Statement
@@ -112,6 +112,14 @@ def add(
             ),
         )  # fmt: skip
     return num_new
+
+
+def of_streams(found: Sequence[Fact], stream_ids: tuple[str, ...]) -> list[Fact]:
+    """The facts that these streams say, with the evidence that is theirs; all of them when no stream is named."""
+    if not stream_ids:
+        return list(found)
+    own = [replace(fact, evidence=tuple(e for e in fact.evidence if e.stream_id in stream_ids)) for fact in found]
+    return [fact for fact in own if fact.evidence]
 
 
 def read(

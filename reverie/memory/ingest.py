@@ -22,7 +22,7 @@ from reverie.memory.events import summarise
 from reverie.memory.fact_patterns import statements
 from reverie.memory.names import Names
 from reverie.memory.pictures import is_jpeg
-from reverie.memory.priming import prime, salient_things
+from reverie.memory.priming import open_event, prime
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
@@ -57,7 +57,6 @@ class _Stream:
     no_pictures: list[TimeSpan]
     ended: bool
     event: int | None
-    last_row: int
 
 
 class Ingest:
@@ -145,9 +144,10 @@ class Ingest:
     # --- what is refused ----------------------------------------------------------------------
 
     def _is_known(self, item: Observation) -> bool:
-        row = self._db.execute("SELECT id FROM stream WHERE name = ?", (item.stream_id,)).fetchone()
-        if row is None:
-            return False
+        if item.stream_id not in self._streams:
+            row = self._db.execute("SELECT id FROM stream WHERE name = ?", (item.stream_id,)).fetchone()
+            if row is None:
+                return False
         stream = self._stream(item.stream_id)
         pictorial = item.modality in (Modality.VISION, Modality.OBJECTS)
         instant = TimeSpan(start_ns=item.span.start_ns, end_ns=max(item.span.end_ns, item.span.start_ns + 1))
@@ -180,19 +180,13 @@ class Ingest:
                     (name, self._clock.wall_ns()),
                 )
             row, has_video, ended = self._db.execute(find, (name,)).fetchone()
-            event, last = self._db.execute(
-                "SELECT (SELECT id FROM event WHERE stream = ?1 AND open), "
-                "(SELECT coalesce(max(id), 0) FROM observation WHERE stream = ?1)",
-                (row,),
-            ).fetchone()
             self._streams[name] = _Stream(
                 row=row,
                 segmenter=prime(self._db, row, self._config, audio_only=not has_video),
                 forgotten=self._gaps(row, FORGOTTEN),
                 no_pictures=self._gaps(row, FORGOTTEN_PICTURES),
                 ended=bool(ended),
-                event=event,
-                last_row=last,
+                event=open_event(self._db, row),
             )
         return self._streams[name]
 
@@ -204,10 +198,10 @@ class Ingest:
         stream = self._stream(item.stream_id)
         self._db.execute(
             "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ?, "
-            "place = ? WHERE id = ?",
+            "place = ?, timezone = ? WHERE id = ?",
             (
                 item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, item.place,
-                stream.row,
+                item.timezone, stream.row,
             ),
         )  # fmt: skip
         stream.segmenter.audio_only = not item.has_video
@@ -235,8 +229,6 @@ class Ingest:
                 vector = dequantise(code, scale) if code is not None else None
                 reading = stream.segmenter.moment(item.span.start_ns, vector, item.starts_shot, picture is not None)
                 boundaries, surprise, keep = reading.boundaries, reading.surprise, reading.representative
-            elif packed is not None:
-                boundaries = stream.segmenter.things(item.span.start_ns, salient_things(packed, self._config))
             elif item.modality is Modality.SPEECH:
                 boundaries = stream.segmenter.utterance(item.span)
             else:
@@ -285,7 +277,6 @@ class Ingest:
             ),
         )  # fmt: skip
         assert cursor.lastrowid is not None
-        stream.last_row = cursor.lastrowid
         return cursor.lastrowid
 
     def _widen(self, stream: _Stream, span: TimeSpan, late: bool) -> None:
@@ -359,9 +350,9 @@ class Ingest:
                 stream.event = None
             if boundary.opens:
                 cursor = self._db.execute(
-                    "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries) "
-                    "VALUES (?, ?, ?, 1, ?, ?, ?)",
-                    (stream.row, boundary.pts_ns, boundary.pts_ns, boundary.cause, stream.last_row, boundary.carries),
+                    "INSERT INTO event (stream, start_ns, end_ns, open, cause, carries, previous) "
+                    "SELECT ?, ?, ?, 1, ?, ?, coalesce(max(id), 0) FROM observation",
+                    (stream.row, boundary.pts_ns, boundary.pts_ns, boundary.cause, boundary.carries),
                 )
                 stream.event = cursor.lastrowid
 

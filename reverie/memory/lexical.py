@@ -4,8 +4,8 @@ Both indexes use the porter stemmer over unicode61 (case and accents folded). Th
 itself, so an entry is deleted by giving FTS5 the old text back.
 
 A query becomes a set of quoted terms joined by OR, so no character of it is ever read as FTS5 syntax.
-English function words are skipped, and words that only ask while there are others; so are terms in more than
-`common_share` of the texts: they cost the most and say the least.
+English function words are skipped, and so are terms in more than `common_share` of the texts: they cost the
+most and say the least.
 
 Erasure: deleting leaves delete markers beside the old entries until segments merge. `purge` merges all
 segments into one, which drops both; with `secure_delete` the old pages are zeros then. FTS5's own
@@ -39,14 +39,6 @@ some someone something such tell than that the their them then there these they 
 until up us video very was we were what when where which while who whom whose why will with would you your
 """
 _SKIPPED = frozenset(FUNCTION_WORDS.split())
-# Words that ask: for a number, a date, a memory, advice. Skipped too, while a query has others.
-_ASKING_WORDS = """
-advice ago asked can current currently day days different discussed earliest ever finished first happen happened hour
-hours kind last latest list long many mention mentioned minute minutes month months much name names number often order
-passed past please previous previously recent recently recommend remind since spend spent start started suggest
-suggestion suggestions take think thinking tip tips told took total type week weeks wondering year years
-"""
-_ASKING = frozenset(_ASKING_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +67,11 @@ class LexicalQuery:
         return sum(self.weights.values())
 
 
-def terms_of(text: str, skip_asking: bool = True) -> list[str]:
+def terms_of(text: str) -> list[str]:
     """The distinct words of a query that are worth looking for, in order, lower case."""
     words = re.findall(r"[^\W_]+", text.lower())
     kept = [word for word in dict.fromkeys(words) if word not in _SKIPPED and (len(word) > 1 or not word.isascii())]
-    firm = [word for word in kept if not (skip_asking and word in _ASKING)]
-    return (firm or kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
+    return (kept or [word for word in dict.fromkeys(words) if word.isdigit()])[:_MAX_TERMS]
 
 
 def match_expression(terms: Sequence[str]) -> str:
@@ -114,15 +105,13 @@ class TextCount:
         return self._num
 
 
-def weigh(
-    connection: sqlite3.Connection, text: str, common_share: float, num_texts: int, skip_asking: bool = True
-) -> LexicalQuery:
+def weigh(connection: sqlite3.Connection, text: str, common_share: float, num_texts: int) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 
     A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
     terms are very common, all are kept.
     """
-    found = {term: _num_with(connection, term) for term in terms_of(text, skip_asking)}
+    found = {term: _num_with(connection, term) for term in terms_of(text)}
     limit = max(common_share * num_texts, 20)
     found = {term: num for term, num in found.items() if num <= limit} or found
     weights = {term: log(1 + (num_texts - num + 0.5) / (num + 0.5)) for term, num in found.items()}

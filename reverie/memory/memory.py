@@ -174,7 +174,7 @@ class Memory(Upkeep, Semantic):
             MemoryStoreError: opened for reading, or closed.
             TypeError: for frames and chunks of sound.
         """
-        with self._writing() as ingest:
+        with self._writing(consolidating=True) as ingest:
             tally = Tally()
             kept = ingest.sift(items, tally)
             vectors = ingest.embed(kept)
@@ -188,8 +188,7 @@ class Memory(Upkeep, Semantic):
                 picture_bytes += sum(len(tally.pictures[name]) for name in written)
                 tally.pictures.clear()
             grown = self._store.num_database_bytes() - bytes_before
-            if self._consolidation is not None and self._consolidation.is_due():
-                self._consolidation.run(thorough=False)
+            if self._consolidation is not None and self._consolidation.advance(len(items)):
                 ingest.reset()
             return tally.receipt(num_pictures, max(0, grown) + picture_bytes)
 
@@ -314,12 +313,14 @@ class Memory(Upkeep, Semantic):
             yield
 
     @contextmanager
-    def _writing(self) -> Iterator[Ingest]:
+    def _writing(self, consolidating: bool = False) -> Iterator[Ingest]:
         with self._write_lock, self._store.errors():
             if self._closed:
                 raise MemoryStoreError(f"the memory at {self.root} is closed: open it again")
             if self._ingest is None:
                 raise MemoryStoreError(f"the memory at {self.root} is open for reading: open it with mode='w'")
+            if self._consolidation is not None and not consolidating:
+                self._consolidation.stop()
             yield self._ingest
 
     def _finish(self) -> bool:

@@ -43,7 +43,7 @@ class OpenMemory(ABC):
         """Hold the reader connection."""
 
     @abstractmethod
-    def _writing(self) -> AbstractContextManager[Ingest]:
+    def _writing(self, consolidating: bool = False) -> AbstractContextManager[Ingest]:
         """Hold the writer; refused when the memory is closed or open for reading."""
 
     @abstractmethod

@@ -29,6 +29,7 @@ class PictureFolder:
     def __init__(self, root: Path, cipher: Cipher | None = None) -> None:
         self.root, self._cipher = root / FOLDER, cipher
         self._settled: set[Path] = set()  # folders whose own entry this process has synced
+        self._loose: set[Path] = set()  # folders that files went from, not synced yet
         self._file_bytes: int | None = None
         self._folder_bytes: dict[Path, int] | None = None
 
@@ -92,8 +93,8 @@ class PictureFolder:
             raise
         return written
 
-    def remove(self, names: Iterable[str]) -> int:
-        """Unlink files; return the bytes that went."""
+    def remove(self, names: Iterable[str], lasting: bool = True) -> int:
+        """Unlink files; return the bytes that went. Unless `lasting`, a power cut may bring back some, as orphans."""
         num_bytes, emptied = 0, False
         folders: dict[Path, None] = {}
         for name in names:
@@ -109,14 +110,23 @@ class PictureFolder:
             try:
                 folder.rmdir()  # an empty folder takes a block, too
             except OSError:
-                sync(folder)
+                self._loose.add(folder)
             else:
                 self._settled.discard(folder)
                 emptied = True
             self._measure(folder)
         if emptied:
-            sync(self.root)
+            self._loose.add(self.root)
+        if lasting:
+            self.settle()
         return num_bytes
+
+    def settle(self) -> None:
+        """No power cut brings back what was removed before."""
+        for folder in self._loose:
+            if folder.exists():
+                sync(folder)
+        self._loose.clear()
 
     def remove_orphans(self, named: set[str]) -> int:
         """Unlink every file that is not in `named`, and files that were never finished; return how many."""

@@ -9,44 +9,42 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from reverie.memory.rows import box_areas, box_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
 from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _VISION = MODALITY_CODES[Modality.VISION]
-_OBJECTS = MODALITY_CODES[Modality.OBJECTS]
 _SPEECH = MODALITY_CODES[Modality.SPEECH]
 _FAR_NS = 1 << 62
+_MOST_AT_ONCE = 1000  # utterances that begin while another goes on, at most
+# All by the index over (stream, modality, start): what is not late was fed in the order of its start.
+_LAST = "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 ORDER BY start_ns DESC LIMIT 1"
+_EVENT = "SELECT start_ns, previous, carries FROM event WHERE id = ?"
 _VECTORS = (
     "SELECT v.scale, v.code, v.centre, o.picture FROM observation o LEFT JOIN vector v ON v.observation = o.id "
     "WHERE o.stream = ? AND o.modality = ? AND o.late = 0 "
 )
 
 
-def salient_things(packed: bytes, config: SegmentationConfig) -> frozenset[int]:
-    """Ids of the tracks whose box covers enough of the picture."""
-    rows = box_rows(packed)
-    return frozenset(int(track) for track in rows["track"][box_areas(rows) >= config.track_area])
+def open_event(db: sqlite3.Connection, stream: int) -> int | None:
+    """Row of the event of a stream that goes on: its last one, if that is open."""
+    row = db.execute("SELECT id, open FROM event WHERE stream = ? ORDER BY start_ns DESC LIMIT 1", (stream,)).fetchone()
+    return row[0] if row is not None and row[1] else None
 
 
 def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio_only: bool) -> Segmenter:
     """The segmenter of a stream as its rows imply it."""
-    event = db.execute("SELECT start_ns, previous, carries FROM event WHERE stream = ? AND open", (stream,)).fetchone()
+    row = open_event(db, stream)
+    event = None if row is None else db.execute(_EVENT, (row,)).fetchone()
     start_ns, previous, carries = event or (None, 0, 0)
     (run_ns,) = db.execute("SELECT max(start_ns) FROM event WHERE stream = ? AND cause = 'start'", (stream,)).fetchone()
-    fed_ns = [
-        db.execute(  # by the index, one sense at a time: a maximum over all would read every row
-            "SELECT start_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
-            "ORDER BY start_ns DESC LIMIT 1",
-            (stream, code),
-        ).fetchone()
-        for code in MODALITIES
-    ]
+    fed_ns = [db.execute(_LAST, (stream, code)).fetchone() for code in MODALITIES]
     (committed_ns,) = db.execute("SELECT committed_ns FROM stream WHERE id = ?", (stream,)).fetchone()
     (speech_end_ns,) = db.execute(
-        "SELECT max(end_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0", (stream, _SPEECH)
+        "SELECT max(end_ns) FROM (SELECT end_ns FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
+        "ORDER BY start_ns DESC LIMIT ?)",
+        (stream, _SPEECH, _MOST_AT_ONCE),
     ).fetchone()
     moments: list[tuple[Vector | None, bool]] = []
     last: Vector | None = None
@@ -63,7 +61,6 @@ def prime(db: sqlite3.Connection, stream: int, config: SegmentationConfig, audio
         window=_window(db, stream, config),
         moments=moments,
         last=last,
-        things=_things(db, stream, previous if event else None, config),
         speech_end_ns=speech_end_ns,
     )
 
@@ -95,7 +92,8 @@ def _moments(db: sqlite3.Connection, stream: int, start_ns: int, previous: int) 
 
 def _last_vector(db: sqlite3.Connection, stream: int, since_ns: int, until_row: int | None) -> Vector | None:
     row = db.execute(
-        _VECTORS + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.id DESC LIMIT 1",
+        _VECTORS
+        + "AND o.start_ns >= ? AND o.id <= ? AND v.code IS NOT NULL ORDER BY o.start_ns DESC, o.id DESC LIMIT 1",
         (stream, _VISION, since_ns, until_row if until_row is not None else _FAR_NS),
     ).fetchone()
     return _vector(db, *row[:3]) if row else None
@@ -109,21 +107,3 @@ def _window(db: sqlite3.Connection, stream: int, config: SegmentationConfig) -> 
         "ORDER BY id",
         (stream, _VISION, -ns(config.window_s)),
     ).fetchall()
-
-
-def _things(
-    db: sqlite3.Connection, stream: int, previous: int | None, config: SegmentationConfig
-) -> list[tuple[int, frozenset[int]]]:
-    """What the last pictures showed: before a thing was last looked for, older sightings no longer count."""
-    until = previous if previous is not None else _FAR_NS
-    (looked_ns,) = db.execute(
-        "SELECT max(start_ns) FROM observation WHERE stream = ? AND modality = ? AND late = 0 AND id <= ?",
-        (stream, _OBJECTS, until),
-    ).fetchone()
-    since_ns = (looked_ns if looked_ns is not None else 0) - ns(config.track_lost_s)
-    rows = db.execute(
-        "SELECT start_ns, boxes FROM observation WHERE stream = ? AND modality = ? AND late = 0 "
-        "AND (start_ns >= ? OR id > ?) ORDER BY id",
-        (stream, _OBJECTS, since_ns, until),
-    )
-    return [(start_ns, salient_things(boxes, config)) for start_ns, boxes in rows]

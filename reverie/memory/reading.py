@@ -12,8 +12,8 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.errors import UsageError
+from reverie.memory import entities, facts, notes, recalls
 from reverie.memory import export as exports
-from reverie.memory import recalls
 from reverie.memory.completion import Scope
 from reverie.memory.copies import note_copy
 from reverie.memory.cues import Cue, cue_of
@@ -240,7 +240,7 @@ class Reading(OpenMemory):
 
         Args:
             format: srt, vtt, json or parquet.
-            stream_ids: only these.
+            stream_ids: only these, with the facts and notes that rest on them; entities belong to no stream.
             path: where the caller keeps it; the receipt of `forget` names it.
 
         Raises:
@@ -254,7 +254,14 @@ class Reading(OpenMemory):
         if kind == "json":
             streams = [record for record in self.streams() if not stream_ids or record.stream_id in stream_ids]
             rows, tracks = self.rows(stream_ids=stream_ids), self.tracks(stream_ids=stream_ids)
-            return exports.as_json(streams, self.timeline(stream_ids=stream_ids), rows, tracks, self.gaps(stream_ids))
+            events, episodes = self.timeline(stream_ids=stream_ids), self.episodes(stream_ids=stream_ids)
+            with self._reading():
+                db = self._store.reader
+                taught = [] if stream_ids else entities.read(db)
+                said = facts.of_streams(facts.read(db, None, None, None, None, True), stream_ids)
+                noted = [note for note in notes.read(db) if not stream_ids or note.stream_id in stream_ids]
+            gaps = self.gaps(stream_ids)
+            return exports.as_json(streams, events, rows, tracks, gaps, episodes, taught, said, noted)
         speech = self.rows(modalities=(Modality.SPEECH,), stream_ids=stream_ids)
         spoken = sorted({said.stream_id for said in speech})
         if len(spoken) > 1:

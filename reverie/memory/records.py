@@ -192,15 +192,22 @@ class GapRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryStats:
-    """How much is remembered and what it takes. `observations` and `bytes_on_disk` are by kind and part."""
+    """How much is remembered and what it takes. `observations` and `bytes_on_disk` are by kind and part.
+
+    `statements` are the passages that facts rest on: one fact may be said several times.
+    """
 
     streams: int
     observations: Mapping[str, int]
     events: int
+    episodes: int
     tracks: int
     labels: int
     pictures: int
     gaps: int
+    entities: int
+    statements: int
+    notes: int
     hours_watched: float
     bytes_on_disk: Mapping[str, int]
     schema_version: int

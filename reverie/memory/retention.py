@@ -34,9 +34,12 @@ _EPISODE_S = 600.0
 _LAST = 1e15  # beyond every time in seconds and every count
 EPISODE_LEVEL, LAST_LEVEL = 3, 8
 
+# The wall time of media time zero. No stream was recorded after it was first written: an anchor that says so is a clock
+# that leapt into the future, and would make all others look old.
+_ZERO = "min(coalesce(s.wall_anchor_ns, s.started_ns), s.started_ns - coalesce(s.watched_start_ns, 0))"
 _EVENTS = (
     "SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, "
-    "coalesce(s.wall_anchor_ns, s.started_ns), s.watched_end_ns, s.ended, s.place "
+    f"{_ZERO}, s.watched_end_ns, s.ended, s.place "
     "FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open "
 )
 
@@ -99,7 +102,7 @@ def worth(surprise: float, repeats: int, strength: int) -> float:
 
 def now_ns(db: sqlite3.Connection) -> int:
     """The latest wall time that any stream was watched at: ages are counted from it, so they follow from the rows."""
-    latest = "SELECT max(coalesce(wall_anchor_ns, started_ns) + watched_end_ns) FROM stream"
+    latest = f"SELECT max({_ZERO} + s.watched_end_ns) FROM stream s"
     return int(db.execute(latest).fetchone()[0] or 0)
 
 

@@ -81,18 +81,18 @@ class Room:
     def demote(self, target_bytes: int, at_all_costs: bool = False) -> bool:
         """Sink the water level until no more than this is filled. Return whether the short term was touched.
 
-        `at_all_costs`: the short term is not spared when all else is not enough.
+        `at_all_costs`: when all else is not enough the short term is not spared, nor what is alone in its stream.
         """
         demoted = Demoted()
         was_ranked = self._ranked is not None
         outcome = self._sink(target_bytes, demoted)
-        if outcome == "used up" and was_ranked:  # events may have come since
-            self.rank_again()
+        if outcome == "used up" and was_ranked and (at_all_costs or self._fresh_bytes > self.budget.part_bytes):
+            self.rank_again()  # events came since
             outcome = self._sink(target_bytes, demoted)
         touched = outcome == "used up" and at_all_costs
         if touched:
             self._rank(None)
-            self._sink(target_bytes, demoted)
+            self._sink(target_bytes - self.budget.part_bytes, demoted, at_all_costs)  # not in every write
             self.rank_again()
         if demoted.texts:
             self._merge_index()
@@ -132,30 +132,35 @@ class Room:
         self._picture_worth = values[len(values) * 9 // 10] if values else 0.0
         return ranked
 
-    def _sink(self, target_bytes: int, demoted: Demoted) -> Literal["met", "used up", "held"]:
+    def _sink(
+        self, target_bytes: int, demoted: Demoted, at_all_costs: bool = False
+    ) -> Literal["met", "used up", "held"]:
         """Demote what is ranked until the target is met, all is used up, or a reader is found to hold the log."""
         ranked = self._rank(self._short_term_ns) if self._ranked is None else self._ranked
         while (excess_bytes := self.budget.filled() - target_bytes) > 0:
             if not ranked:
                 return "used up"
-            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted)
+            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted, at_all_costs)
             if not self.fold_log():
                 return "held"
         return "met"
 
-    def _demote_some(self, ranked: list[Victim], wanted_bytes: int, total: Demoted) -> None:
+    def _demote_some(self, ranked: list[Victim], wanted_bytes: int, total: Demoted, at_all_costs: bool) -> None:
         """One transaction, that takes about as many bytes of rows as are wanted."""
         demoted = Demoted()
         with self._store.transaction(synced=True) as db:
             while ranked and demoted.rows * _ROW_BYTES < wanted_bytes:
-                left = demote(db, heappop(ranked)[-1], demoted, self._picture_worth, self._word_bits)
-                again = None if left is None else self._ranking.again(left)
+                value, _, event = heappop(ranked)
+                again = self._ranking.again(event)
+                if again is not None and again[0] <= value:  # else it was recalled or took in others since
+                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, at_all_costs)
+                    again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)
             low, high = _KEPT_REVISIONS
             kept = min(max(self.budget.max_bytes >> 14, low), high)
             db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
-        self._store.pictures.remove(sorted(demoted.pictures))
+        self._store.pictures.remove(sorted(demoted.pictures), lasting=False)
         total.rows, total.texts = total.rows + demoted.rows, total.texts + demoted.texts
 
     def _merge_index(self) -> bool:

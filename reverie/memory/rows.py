@@ -66,13 +66,6 @@ def box_rows(packed: bytes | None) -> ndarray[Any, Any]:
     return np.frombuffer(packed or b"", dtype=BOX_DTYPE)
 
 
-def box_areas(rows: ndarray[Any, Any]) -> ndarray[Any, Any]:
-    """(N,) shares of the picture that the boxes cover, in [0, 1]."""
-    corners = rows["corners"].astype(np.float64) / _FULL
-    sides = np.clip(corners[:, 2:] - corners[:, :2], 0.0, None)
-    return np.asarray(sides[:, 0] * sides[:, 1])
-
-
 def unpack_boxes(packed: bytes | None, name_of: NameOf) -> tuple[Box, ...]:
     """The boxes that `pack_boxes` packed."""
     boxes = []

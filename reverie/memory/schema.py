@@ -352,6 +352,8 @@ CREATE TABLE note_link (                   -- both ways: a < b
 ) STRICT, WITHOUT ROWID;
 """
 
+_RUNS = "CREATE INDEX event_run ON event (stream, start_ns) WHERE cause = 'start'"
+
 Migration = Callable[[sqlite3.Connection], None]
 
 
@@ -406,6 +408,14 @@ def _add_word_filters(connection: sqlite3.Connection) -> None:
     _run(connection, _WORD_FILTERS)
 
 
+def _add_timezone(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE stream ADD COLUMN timezone TEXT NOT NULL DEFAULT ''")
+
+
+def _add_runs(connection: sqlite3.Connection) -> None:
+    connection.execute(_RUNS)
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     _create,
     _add_sentences,
@@ -417,6 +427,8 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_semantic,
     _add_anchors,
     _add_word_filters,
+    _add_timezone,
+    _add_runs,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

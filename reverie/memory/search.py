@@ -87,9 +87,7 @@ class Search:
         streams = self.passages.stream_rows(query.stream_ids, query.places)
         with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             num_texts = self._num_texts.of(self._db)
-            words = lexical.weigh(
-                self._db, query.text, self._config.common_share, num_texts, self._config.skip_asking_words
-            )
+            words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
             most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
             matches = lexical.search_texts(self._db, words, most)
             named = lexical.search_labels(self._db, words)

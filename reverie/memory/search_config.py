@@ -47,9 +47,6 @@ class SearchConfig(BaseModel):
     look_cosine_range: tuple[float, float] = Field(
         (0.6, 0.9), description="Cosines of pictures of other things and of the same thing: for what was taught."
     )
-    skip_asking_words: bool = Field(
-        True, description='Skip words that only ask ("how many days ago") while a query has others.'
-    )
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
     arousal_weight: float = Field(

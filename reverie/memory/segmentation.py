@@ -3,9 +3,9 @@
 Follows event segmentation by prediction error (Zacks and Tversky 2001) with the threshold of EM-LLM
 (Fountas et al. 2024, section 3.2): a boundary where surprise exceeds mean + gamma * std of a trailing
 window. Surprise is 1 - cosine of a moment's vector to the running centroid of the event; a floor keeps a
-still scene from being cut by noise. Hard cuts, tracks of large things that come or go, pauses of speech
-(streams without pictures) and a longest duration cut too. Surprise as the error of online predictors, and boundaries
-refined afterwards, were tried and did no better: benchmarks/results/segmentation.md.
+still scene from being cut by noise. Hard cuts, pauses of speech (streams without pictures) and a longest duration cut
+too. Surprise as the error of online predictors, boundaries refined afterwards, and boundaries where a large thing comes
+or goes were tried and did no better: benchmarks/results/segmentation.md. A visit is found by its track all the same.
 
 `Segmenter` is a pure function of what it is fed, one stream in time order: no clock, no randomness, no
 rows. Events tile the time from the first thing fed to the last, except for long gaps. What is fed again
@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reverie.types import TimeSpan, ns
 
 Vector = Float32[ndarray, "d"]
-Cause = Literal["start", "cut", "change", "track", "pause", "longest", "gap", "end"]
+Cause = Literal["start", "cut", "change", "pause", "longest", "gap", "end"]
 
 
 class SegmentationConfig(BaseModel):
@@ -44,9 +44,6 @@ class SegmentationConfig(BaseModel):
     )
     surprise_floor: float = Field(0.1, ge=0, description="Surprise below this never cuts.")
     window_s: float = Field(300.0, gt=0, description="Trailing time over which mean and deviation are taken.")
-    track_min_s: float = Field(8.0, gt=0, description="Shortest event before the coming or going of a thing.")
-    track_area: float = Field(0.05, ge=0, le=1, description="Share of the picture from which a thing is salient.")
-    track_lost_s: float = Field(3.0, ge=0, description="Unseen for this long, a thing is gone.")
     pause_s: float = Field(2.0, gt=0, description="Silence that ends an event of a stream without pictures.")
     gap_s: float = Field(5.0, gt=0, description="A loss of at least this length belongs to no event.")
     jump_s: float = Field(86_400.0, gt=0, description="A leap of the stream's time by more than this is a loss.")
@@ -85,11 +82,11 @@ class Segmenter:
         self._config, self.audio_only = config, audio_only
         self.start_ns: int | None = None  # of the open event
         self.position_ns: int | None = None  # the latest time fed; what comes before it is late
-        self._window: deque[tuple[int, float]] = deque()
+        self._times_ns: deque[int] = deque()  # of the trailing window, with their surprise in the other
+        self._surprises: deque[float] = deque()
         self._sum: Vector | None = None
         self._last: Vector | None = None
         self._kept: list[Vector | None] = []
-        self._seen_ns: dict[int, int] = {}
         self._speech_end_ns: int | None = None
 
     def is_late(self, pts_ns: int) -> bool:
@@ -109,14 +106,6 @@ class Segmenter:
         if representative:
             self._kept.append(vector)
         return Reading(boundaries=tuple(boundaries), surprise=surprise, representative=representative)
-
-    def things(self, pts_ns: int, salient: Iterable[int]) -> tuple[Boundary, ...]:
-        """Feed the ids of the large things that one picture shows."""
-        boundaries = self._reach(pts_ns)
-        came, went = self._see(pts_ns, salient)
-        if (came or went) and self._age_ns(pts_ns) >= ns(self._config.track_min_s):
-            boundaries.append(self._cut(pts_ns, "track", carry=True))
-        return tuple(boundaries)
 
     def utterance(self, span: TimeSpan) -> tuple[Boundary, ...]:
         """Feed a stretch of speech."""
@@ -161,7 +150,6 @@ class Segmenter:
         window: Iterable[tuple[int, float]],
         moments: Iterable[tuple[Vector | None, bool]],
         last: Vector | None,
-        things: Iterable[tuple[int, Iterable[int]]],
         speech_end_ns: int | None,
     ) -> Segmenter:
         """A segmenter in the state that the rows imply.
@@ -175,8 +163,6 @@ class Segmenter:
             moments: vector and whether its picture was kept, of the open event's moments (a carried one
                 first, its picture counting as not kept), in order.
             last: the latest vector since the last long gap.
-            things: (pts_ns, salient ids) in order, from `track_lost_s` before the last one that came
-                before the event.
             speech_end_ns: where the latest speech ended.
         """
         segmenter = cls(config, audio_only)
@@ -188,8 +174,6 @@ class Segmenter:
             if kept:
                 segmenter._kept.append(vector)
         segmenter._last = last
-        for pts_ns, salient in things:
-            segmenter._see(pts_ns, salient)
         return segmenter
 
     def _reach(self, pts_ns: int) -> list[Boundary]:
@@ -236,17 +220,21 @@ class Segmenter:
         return "change" if surprise > self._threshold(pts_ns) else None
 
     def _threshold(self, pts_ns: int) -> float:
-        since_ns = pts_ns - ns(self._config.window_s)
-        recent = [value for seen_ns, value in self._window if seen_ns >= since_ns]
-        if not recent:
+        self._trim(pts_ns - ns(self._config.window_s))
+        if not self._surprises:
             return self._config.surprise_floor
-        values = np.array(recent)
+        values = np.array(self._surprises)
         return max(self._config.surprise_floor, float(values.mean() + self._config.gamma * values.std()))
 
     def _remember_surprise(self, pts_ns: int, surprise: float) -> None:
-        self._window.append((pts_ns, surprise))
-        while self._window[0][0] < pts_ns - ns(self._config.window_s):
-            self._window.popleft()
+        self._times_ns.append(pts_ns)
+        self._surprises.append(surprise)
+        self._trim(pts_ns - ns(self._config.window_s))
+
+    def _trim(self, since_ns: int) -> None:
+        while self._times_ns and self._times_ns[0] < since_ns:
+            self._times_ns.popleft()
+            self._surprises.popleft()
 
     def _add(self, vector: Vector | None) -> None:
         if vector is None:
@@ -263,16 +251,6 @@ class Segmenter:
             return False
         same_space = [kept for kept in self._kept if kept is not None and kept.shape == vector.shape]
         return all(_distance(vector, kept) > self._config.picture_novelty for kept in same_space)
-
-    def _see(self, pts_ns: int, salient: Iterable[int]) -> tuple[set[int], set[int]]:
-        present = set(salient)
-        came = present - self._seen_ns.keys()
-        self._seen_ns.update(dict.fromkeys(present, pts_ns))
-        lost_ns = {track: at for track, at in self._seen_ns.items() if pts_ns - at > ns(self._config.track_lost_s)}
-        for track in lost_ns:
-            del self._seen_ns[track]
-        # A picture without it may come long after it left: an event that began since then has told its going already.
-        return came, {track for track, at in lost_ns.items() if self.start_ns is not None and at >= self.start_ns}
 
 
 def _distance(a: Vector, b: Vector) -> float:

@@ -25,7 +25,8 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Literal
 
@@ -33,6 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
 from reverie.memory.database import database_errors, open_database
+from reverie.memory.descriptors import head_of, let_go
 from reverie.memory.encryption import MARKER, Cipher, cipher_for
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
@@ -136,8 +138,12 @@ class Store:
     def num_database_bytes(self) -> int:
         """Size of the database as its last committed state has it, without the log."""
         (pages,) = self.writer.execute("PRAGMA page_count").fetchone()
-        (page_bytes,) = self.writer.execute("PRAGMA page_size").fetchone()
-        return int(pages) * int(page_bytes)
+        return int(pages) * self.page_bytes
+
+    @cached_property
+    def page_bytes(self) -> int:
+        """Of the database; it never changes."""
+        return int(self.writer.execute("PRAGMA page_size").fetchone()[0])
 
     def reclaim(self, patient: bool = True) -> bool:
         """Give deleted space back to the disk and empty the log. False when a reader held the log.
@@ -173,6 +179,9 @@ class Store:
 
     def close(self) -> None:
         """Close everything; a writer folds the log into the database first. Idempotent."""
+        if self._connections and self.mode == "w":
+            with suppress(OSError):
+                self.pictures.settle()
         for connection in self._connections[::-1]:
             try:
                 if self.mode == "w" and connection is self._connections[0]:
@@ -182,6 +191,7 @@ class Store:
             finally:
                 connection.close()
         self._connections = []
+        let_go()
         if self._lock is not None:
             self._lock.close()  # frees the lock
             self._lock = None
@@ -261,10 +271,8 @@ def schema_of(path: Path, timeout_s: float, cipher: Cipher | None) -> int:
     Raises:
         MemoryDamaged: it is not an SQLite database, or another program's.
     """
-    if cipher is None:
-        with open(path, "rb") as file:
-            if file.read(len(_MAGIC)) != _MAGIC:
-                raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
+    if cipher is None and head_of(path, len(_MAGIC)) != _MAGIC:
+        raise MemoryDamaged(_damaged_message(path, "it is not an SQLite database"))
     connection = open_database(path, read_only=True, timeout_s=timeout_s, cipher=cipher)
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()

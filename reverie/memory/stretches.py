@@ -78,7 +78,7 @@ def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) ->
         if text and modality in TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
             demoted.texts += 1
-        db.execute("DELETE FROM vector WHERE observation = ?", (row,))
-        db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
-        db.execute("DELETE FROM observation WHERE id = ?", (row,))
+    keys = [(row,) for row in ids]
+    for table, key in (("vector", "observation"), ("sentence", "observation"), ("observation", "id")):
+        db.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)
     demoted.rows += len(ids)

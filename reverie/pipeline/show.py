@@ -156,7 +156,8 @@ def stats_as_text(stats: MemoryStats) -> str:
     parts = ", ".join(f"{byte_count(size)} {name}" for name, size in stats.bytes_on_disk.items() if size)
     return (
         f"{stats.hours_watched:.2f} h of {stats.streams} streams: {senses}; {stats.events} events, "
-        f"{stats.tracks} tracks, {stats.labels} labels, {stats.pictures} pictures, {stats.gaps} gaps\n"
+        f"{stats.episodes} episodes, {stats.tracks} tracks, {stats.labels} labels, {stats.pictures} pictures, "
+        f"{stats.gaps} gaps; {stats.entities} entities, {stats.statements} statements, {stats.notes} notes\n"
         f"{byte_count(stats.total_bytes)} on disk ({parts})"
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -26,7 +25,7 @@ from reverie.reasoning.phrasing import (
 from reverie.reasoning.question import Cue, Question
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses
-from reverie.types import NS_PER_S, Modality, StreamRecord, TimeSpan
+from reverie.types import NS_PER_S, Modality, StreamRecord, TimeSpan, zone_named
 
 
 class ReasonerConfig(BaseModel):
@@ -58,18 +57,16 @@ class ReasonerConfig(BaseModel):
     """Rows read when something is counted."""
     max_question_chars: int = Field(default=1000, ge=10)
     timezone: str | None = None
-    """Zone in which days are counted and wall times told, by its IANA name ("Europe/Berlin"); null: the machine's."""
+    """Zone in which days are counted and wall times told, by its IANA name ("Europe/Berlin"); null: the machine's.
+
+    A stream that names its own (`StreamStart.timezone`) is counted and told in that.
+    """
     calibration: Calibration = Calibration()
 
     @field_validator("timezone")
     @classmethod
     def _is_known(cls, name: str | None) -> str | None:
-        try:
-            return name and ZoneInfo(name).key
-        except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError
-            raise ValueError(f"{name!r} is no time zone") from error
-        except KeyError:
-            raise ValueError(f'there is no time zone {name!r}; give an IANA name such as "Europe/Berlin"') from None
+        return name and zone_named(name).key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +133,11 @@ class Inquiry:
         """The words that name its stream, when several streams are asked."""
         return f" of stream {candidate.stream_id!r}" if self.several else ""
 
-    @property
-    def zone(self) -> tzinfo | None:
-        return ZoneInfo(self.config.timezone) if self.config.timezone else None
+    def zone_of(self, stream_id: str) -> tzinfo | None:
+        """The zone of a stream: its own, else the profile's; None is the machine's."""
+        own = next((stream.timezone for stream in self.streams if stream.stream_id == stream_id), "")
+        name = own or self.config.timezone
+        return zone_named(name) if name else None
 
     def wall_ns(self, candidate: Candidate) -> int | None:
         """The Unix time at which it began, where its stream knows."""
@@ -149,8 +148,10 @@ class Inquiry:
     def beside_clock(self, candidate: Candidate) -> str:
         """The wall time in brackets, and the stream, to stand after media time."""
         wall_ns = self.wall_ns(candidate)
-        wall = f" ({wall_clock(datetime.fromtimestamp(wall_ns // NS_PER_S, self.zone))})" if wall_ns is not None else ""
-        return wall + self.stream(candidate)
+        if wall_ns is None:
+            return self.stream(candidate)
+        moment = datetime.fromtimestamp(wall_ns // NS_PER_S, self.zone_of(candidate.stream_id))
+        return f" ({wall_clock(moment)})" + self.stream(candidate)
 
     def when(self, candidate: Candidate) -> str:
         return at(candidate.span) + self.beside_clock(candidate)

@@ -1,7 +1,8 @@
 """Questions about calendar time: which streams were watched then, and which of their media time that was.
 
-Only a stream with a wall-clock anchor knows. Days are counted in the profile's zone. What cannot be asked of the time
-that is meant may still have been said ("the train on Tuesday"), so a quote that holds the words answers too.
+Only a stream with a wall-clock anchor knows. Days are counted in its zone, or the profile's. What cannot be
+asked of the time that is meant may still have been said ("the train on Tuesday"), so a quote that holds the words
+answers too.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
         plain = answer(inquiry)
         if not plain.abstained:
             return plain
-    zone = inquiry.zone
-    now = _wall(wall_now_ns, zone)
-    stretch = resolve(calendar.words, now, [_watched(stream, zone) for stream in anchored])
-    if stretch[0] > now:
-        return _declined(inquiry, calendar, f"{_from_to(stretch)} is still to come; ask about what was watched")
-    windows = {stream.stream_id: window for stream in anchored if (window := _window(stream, stretch)) is not None}
+    meant = _meant(inquiry, calendar.words, wall_now_ns, anchored)
+    first = anchored[0].stream_id
+    if all(stretch[0] > _wall(wall_now_ns, inquiry.zone_of(name)) for name, stretch in meant.items()):
+        return _declined(inquiry, calendar, f"{_from_to(meant[first])} is still to come; ask about what was watched")
+    found = {stream.stream_id: _window(stream, meant[stream.stream_id]) for stream in anchored}
+    windows = {name: window for name, window in found.items() if window is not None}
     if not windows:
-        reason = f"Nothing was watched {_from_to(stretch)}, only {_all_watched(anchored, zone)}"
+        reason = f"Nothing was watched {_from_to(meant[first])}, only {_all_watched(anchored, inquiry.zone_of(first))}"
         return _declined(inquiry, calendar, reason)
     narrowed = _narrowed(replace(inquiry, question=timed), windows)
     draft = answer(narrowed)
@@ -51,6 +52,16 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
     if not draft.abstained:
         return draft
     return quoted_calendar(inquiry) or (draft if calendar.firm else None)
+
+
+def _meant(inquiry: Inquiry, words: str, wall_now_ns: int, anchored: Sequence[StreamRecord]) -> dict[str, Stretch]:
+    """What the words mean in the zone of each stream, by its id."""
+    meant: dict[str, Stretch] = {}
+    for zone in {inquiry.zone_of(stream.stream_id) for stream in anchored}:
+        there = [stream for stream in anchored if inquiry.zone_of(stream.stream_id) == zone]
+        stretch = resolve(words, _wall(wall_now_ns, zone), [_watched(stream, zone) for stream in there])
+        meant.update(dict.fromkeys([stream.stream_id for stream in there], stretch))
+    return meant
 
 
 def _declined(inquiry: Inquiry, calendar: CalendarTime, reason: str) -> Draft | None:

@@ -54,11 +54,11 @@ class Watcher(threading.Thread):
         return self.most
 
 
-def open_memory(path, max_bytes, *, mode="w", busy_s=5.0, short_term_s=600.0):
+def open_memory(path, max_bytes, *, mode="w", busy_s=5.0, short_term_s=600.0, clock=None):
     config = MemoryConfig(
         max_bytes=max_bytes, short_term_s=short_term_s, store=StoreConfig(busy_timeout_s=busy_s, durability="normal")
     )
-    return Memory.open(path, text_encoder=BagOfWords(), mode=mode, config=config, clock=ManualClock())
+    return Memory.open(path, text_encoder=BagOfWords(), mode=mode, config=config, clock=clock or ManualClock())
 
 
 def hour(number, *, scenes=8, stream_id="tv"):
@@ -266,7 +266,8 @@ def test_many_short_streams_fit_too(tmp_path):
 
 @pytest.mark.slow
 def test_of_more_streams_than_fit_the_newest_are_left_and_the_oldest_let_go(tmp_path):
-    with open_memory(tmp_path, LIMIT, short_term_s=30.0) as memory:
+    clock = ManualClock(wall_ns=0)
+    with open_memory(tmp_path, LIMIT, short_term_s=30.0, clock=clock) as memory:
         for number in range(200):
             shown = [seen(f"scene {number}", at_s, noise=0.3) for at_s in (0, 2, 4)]
             talk = [
@@ -278,6 +279,7 @@ def test_of_more_streams_than_fit_the_newest_are_left_and_the_oldest_let_go(tmp_
                 stream_id=f"clip {number}", uri="", live=False, has_video=True, has_audio=True,
                 wall_anchor_ns=ns(86_400.0 * number),
             )  # fmt: skip
+            clock.advance(86_400.0)
             memory.write([begin, *items, EndOfStream(stream_id=f"clip {number}", pts_ns=ns(60))])
             assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
         left = [bool(memory.timeline(stream_ids=(f"clip {number}",))) for number in range(200)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -168,3 +169,40 @@ def test_a_reader_sees_what_a_writer_opened_anew_adds_and_forgets(tmp_path):
             memory.forget(everything=True)
             assert reader.search(Query(text="tabby cat", k=50)) == []
             assert reader.labels() == []
+
+
+LAST_TO_CLOSE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("SELECT count(*) FROM observation").fetchone()
+connection.close()  # where nobody else seems to have it open, SQLite deletes the log now
+"""
+
+
+def test_opening_a_memory_twice_in_one_process_loses_no_lock_on_it(tmp_path):
+    """A log deleted under the writer would take with it all that is written from then on."""
+    database = tmp_path / "memory.sqlite"
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said("river 0", 0, 1)])
+        with Memory.open(tmp_path, text_encoder=BagOfWords()) as reader:
+            assert len(reader.rows()) == 1
+            assert reader.verify().findings == ()
+        subprocess.run([sys.executable, "-c", LAST_TO_CLOSE, str(database)], check=True)
+        assert database.with_name("memory.sqlite-wal").exists()
+        memory.write([said("river 1", 1, 2)])
+        command = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM observation')"
+        told = subprocess.run(
+            [sys.executable, "-c", command + ".fetchone()[0])", str(database)], capture_output=True, text=True
+        )
+        assert told.stdout == "2\n", told.stderr
+
+
+def test_descriptors_that_only_read_a_head_do_not_pile_up(tmp_path):
+    before = len(os.listdir("/dev/fd"))
+    for number in range(5):
+        with (
+            Memory.open(tmp_path / str(number), text_encoder=BagOfWords(), mode="w"),
+            Memory.open(tmp_path / str(number), text_encoder=BagOfWords()),
+        ):
+            pass
+    assert len(os.listdir("/dev/fd")) == before

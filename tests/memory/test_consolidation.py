@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from reverie.memory import Memory
 from reverie.memory.representatives import medoid, runs
 from reverie.memory.store import Store
 from reverie.memory.summary import central_sentences
@@ -88,3 +89,31 @@ def test_a_summary_keeps_what_says_most_word_for_word_in_order():
     assert len({texts[number] for number in kept}) == len(kept)
     assert sum(len(texts[number].encode()) for number in kept) <= 60
     assert central_sentences(texts, vectors, 3) == []
+
+
+def test_no_single_write_pays_for_all_of_a_consolidation(tmp_path, monkeypatch):
+    num_transactions = 0
+    whole = Store.transaction
+
+    @contextmanager
+    def counted(store, *args, **kwargs):
+        nonlocal num_transactions
+        num_transactions += 1
+        with whole(store, *args, **kwargs) as connection:
+            yield connection
+
+    monkeypatch.setattr(Store, "transaction", counted)
+    most = 0
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        for number in range(3):
+            items = hour(number)
+            for start in range(0, len(items), 4):
+                num_transactions = 0
+                memory.write(items[start : start + 4])
+                most = max(most, num_transactions)
+        assert most <= 2  # its own and one step
+        beside = memory.episodes()
+        assert beside[-1].span.end_s == 5400
+        memory.consolidate()
+        assert memory.episodes()[: len(beside)] == beside
+    assert_whole(tmp_path)

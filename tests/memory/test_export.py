@@ -1,6 +1,7 @@
 import io
 import json
 
+import numpy as np
 import pysubs2
 import pytest
 
@@ -37,13 +38,36 @@ def test_subtitles_belong_to_one_stream(memory):
 
 def test_json_holds_everything_but_vectors(memory):
     document = json.loads(memory.export("json"))
-    assert set(document) == {"streams", "events", "tracks", "gaps", "observations"}
+    assert set(document) == {
+        "streams",
+        "events",
+        "tracks",
+        "gaps",
+        "observations",
+        "episodes",
+        "entities",
+        "facts",
+        "notes",
+    }
     assert len(document["observations"]) == len(memory.rows())
     assert len(document["events"]) == len(memory.timeline())
     assert document["events"][0]["start_s"] == 0
     assert all("embedding" not in row for row in document["observations"])
     with pytest.raises(UsageError, match="no stream is called 'nobody'; the memory has 'tv'"):
         memory.export("json", stream_ids=("nobody",))
+
+
+def test_json_holds_what_is_derived(memory):
+    memory.write([said("I live in Paris.", 70, 72), said("I live in Rome.", 1, 2, "radio")])
+    memory.teach("Ada", looks=[np.eye(4, dtype=np.float32)[0]], encoder="looks")
+    memory.note("the garden pilot", stream_id="tv", about=memory.timeline()[0].span)
+    document = json.loads(memory.export("json"))
+    assert [entity["name"] for entity in document["entities"]] == ["Ada"]
+    assert [note["text"] for note in document["notes"]] == ["the garden pilot"]
+    assert len(document["facts"]) == len(memory.facts(history=True)) > 0
+    radio = json.loads(memory.export("json", stream_ids=("radio",)))
+    assert {cited["stream_id"] for fact in radio["facts"] for cited in fact["evidence"]} == {"radio"}
+    assert radio["entities"] == radio["notes"] == []
 
 
 def test_parquet_holds_a_row_for_each_observation(memory):

@@ -13,6 +13,7 @@ from reverie.types import (
     EndOfStream,
     Gap,
     Modality,
+    Query,
     StreamStart,
     Watermark,
     ns,
@@ -306,3 +307,16 @@ def test_vectors_of_another_space_are_asked_through_their_own_encoder(tmp_path):
     with Memory.open(tmp_path / "new", text_encoder=text, mode="w") as memory:  # a space that nothing is known of
         memory.write([picture])
         assert memory.search(Query(text="zebra")) == []
+
+
+def test_an_observation_far_ahead_is_kept_and_what_follows_is_counted_late(memory):
+    """A source whose clock leaps: a leap forth is a loss, and all that is fed after it, before its time, stays too."""
+    memory.write([said("river bridge", at_s, at_s + 1) for at_s in range(0, 20, 5)])
+    ahead_s = 400 * 86_400.0
+    assert memory.write([said("copper engine", ahead_s, ahead_s + 1)]).late == 0
+    receipt = memory.write([said("lantern window", at_s, at_s + 1) for at_s in range(20, 40, 5)])
+    assert (receipt.committed, receipt.late, receipt.rejected) == (4, 4, 0)
+    for words, at_s in (("river bridge", 0), ("lantern window", 20), ("copper engine", ahead_s)):
+        assert at_s in {hit.span.start_s for hit in memory.search(Query(text=words, k=4))}
+    assert len(memory.timeline()) < 6
+    assert memory.write([said("beyond all time", 200 * 365 * 86_400.0, 200 * 365 * 86_400.0 + 1)]).rejected == 1

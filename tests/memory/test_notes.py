@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from reverie.errors import UsageError
@@ -59,3 +60,14 @@ def test_a_note_needs_a_text_and_a_stream(memory):
     with pytest.raises(UsageError, match="no stream is called 'x'"):
         memory.note("a", stream_id="x", about=span(0, 1))
     assert memory.notes("garden") == []
+
+
+def test_what_is_derived_is_counted(memory):
+    memory.write([said("My name is Ada. I live in Paris.", 70, 72)])
+    memory.teach("Ada", looks=[np.eye(4, dtype=np.float32)[0]], encoder="looks")
+    memory.note("the garden pilot waters the garden", stream_id="tv", about=span(0, 5))
+    stats = memory.stats()
+    assert stats.entities == len(memory.entities()) == 1
+    assert stats.notes == len(memory.notes()) == 1
+    assert stats.statements == sum(len(fact.evidence) for fact in memory.facts(history=True)) > 0
+    assert stats.episodes == len(memory.episodes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reverie.clock import ManualClock
 from reverie.memory import Memory, MemoryConfig
 from reverie.memory.retention import Ranking, score, worth
 from reverie.types import EndOfStream, Query, StreamStart, ns
@@ -83,3 +84,23 @@ def test_the_short_term_of_a_stream_that_goes_on_is_spared(tmp_path):
         ranking = Ranking(memory._store.writer, "retention")
         assert ranking.victims(ns(600)) == []
         assert 0 < len(ranking.victims(ns(10))) < len(ranking.victims(None))
+
+
+def test_a_clock_that_leapt_into_the_future_makes_no_other_stream_old(tmp_path):
+    def ages(anchor_ns):
+        path = tmp_path / str(anchor_ns)
+        clock = ManualClock(wall_ns=24 * HOUR_NS * 1000)
+        with Memory.open(path, text_encoder=BagOfWords(), mode="w", clock=clock) as memory:
+            for name, anchor in (("right", clock.wall_ns()), ("wrong", anchor_ns)):
+                memory.write(
+                    [
+                        StreamStart(
+                            stream_id=name, uri="x", live=False, has_video=True, has_audio=True, wall_anchor_ns=anchor
+                        ),
+                        seen("cat", 0, stream_id=name),
+                        EndOfStream(stream_id=name, pts_ns=ns(10)),
+                    ]
+                )
+            return [value for value, _, _ in sorted(Ranking(memory._store.writer, "retention").victims(0))]
+
+    assert ages(24 * HOUR_NS * 2000) == ages(24 * HOUR_NS * 1000)

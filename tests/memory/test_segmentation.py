@@ -52,32 +52,6 @@ def test_a_hard_cut_ends_an_event_sooner_than_a_change_may():
     assert [b.cause for b in watch([("cat", 0.5), ("car", 2)], cuts={0.5})] == ["start", "end"]
 
 
-def test_large_things_that_come_and_go_are_boundaries():
-    segmenter = Segmenter(CONFIG)
-    found = []
-    for second in range(40):
-        present = {1} if 15 <= second < 27 else set()
-        found += segmenter.things(ns(second), present)
-    times = [b.pts_ns / NS_PER_S for b in found if b.cause == "track"]
-    assert times[0] == 15
-    assert 27 <= times[1] <= 27 + CONFIG.track_lost_s + 1
-
-
-def test_a_thing_that_left_before_an_event_began_does_not_end_it():
-    # A still scene sends its next picture 10 s after the thing left; the change of the picture has told it already.
-    def causes(changes):
-        segmenter, found = Segmenter(CONFIG), []
-        for half in [*range(40), 40, 60]:
-            with_thing = half < 40
-            vector = unit(direction("with a cat" if with_thing or not changes else "without"))
-            found += segmenter.moment(ns(half / 2), vector, False, True).boundaries
-            found += segmenter.things(ns(half / 2), {1} if with_thing else set())
-        return [(boundary.pts_ns, boundary.cause) for boundary in found[1:]]
-
-    assert causes(changes=True) == [(ns(20), "change")]
-    assert causes(changes=False) == [(ns(30), "track")]
-
-
 def test_a_pause_ends_an_event_only_without_pictures():
     for audio_only, causes in ((True, ["start", "pause"]), (False, ["start"])):
         segmenter = Segmenter(CONFIG, audio_only=audio_only)
@@ -122,7 +96,7 @@ def test_few_and_different_pictures_represent_an_event():
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["moment", "bare", "things", "said", "other", "advance", "gap"]),
+        st.sampled_from(["moment", "bare", "said", "other", "advance", "gap"]),
         st.floats(0, 30),
         st.integers(0, 3),
         st.booleans(),
@@ -141,8 +115,6 @@ def test_events_tile_the_time_and_keep_their_bounds(program, audio_only):
             boundaries += segmenter.moment(at_ns, unit(direction(str(which))), flag, True).boundaries
         elif kind == "bare":
             boundaries += segmenter.moment(at_ns, None, flag, False).boundaries
-        elif kind == "things":
-            boundaries += segmenter.things(at_ns, set(range(which)))
         elif kind == "said":
             boundaries += segmenter.utterance(TimeSpan(start_ns=at_ns, end_ns=at_ns + ns(which)))
         elif kind == "other":
@@ -166,5 +138,3 @@ def test_events_tile_the_time_and_keep_their_bounds(program, audio_only):
             assert end - start >= ns(CONFIG.min_s)
         if causes[end] == "cut":
             assert end - start >= ns(CONFIG.cut_min_s)
-        if causes[end] == "track":
-            assert end - start >= ns(CONFIG.track_min_s)

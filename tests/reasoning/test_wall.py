@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from reverie.clock import ManualClock
 from reverie.reasoning import Reasoner, ReasonerConfig
-from reverie.types import ns
+from reverie.types import StreamStart, ns
 from tests.reasoning.fakes import SENSES, FakeRetriever
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -121,3 +121,27 @@ def test_a_quote_that_holds_the_words_answers_where_no_clock_is_known():
     memory = FakeRetriever().watched(60).say("The election was held in 2020.", 10, 12)
     answer = Reasoner(memory, SENSES).ask("What was said about the election in 2020?")
     assert starts(answer) == [("a", 10)]
+
+
+def test_a_stream_counts_days_in_its_own_zone():
+    """Nine to ten in Berlin is five to six in the evening in Tokyo."""
+    tokyo = reasoner((22, 9))
+    records = tokyo._retriever.records
+    records[-1] = replace(records[-1], timezone="Asia/Tokyo")
+    assert tokyo.ask("Did you see a cat yesterday at 9:30 am?").abstained
+    answer = tokyo.ask("Did you see a cat yesterday at 5:30 pm?")
+    assert starts(answer) == [("a", 1800)]
+    assert "Sun 22 Nov 2026, 17:30:00" in answer.text
+
+
+def test_streams_of_two_zones_are_asked_each_for_its_own_hour():
+    both = reasoner((22, 9), (22, 1))
+    records = both._retriever.records
+    records[-1] = replace(records[-1], timezone="Asia/Tokyo")  # 1:00 in Berlin, 9:00 in Tokyo
+    found = starts(both.ask("When did you see a cat yesterday between 9 and 10 am?"))
+    assert set(found) == {("a", 1800), ("b", 60)}
+
+
+def test_a_stream_of_an_unknown_zone_is_refused():
+    with pytest.raises(ValueError, match="no time zone 'Europe/Nowhere'; give an IANA name"):
+        StreamStart(stream_id="a", uri="", live=True, has_video=True, has_audio=True, timezone="Europe/Nowhere")

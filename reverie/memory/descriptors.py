@@ -1,0 +1,54 @@
+"""Reading a database's first bytes beside SQLite, without losing the locks that SQLite has on it.
+
+POSIX advisory locks belong to the process: closing any descriptor of a file drops all of them, also those that SQLite
+holds through another (https://sqlite.org/howtocorrupt.html, section 2.2). A writer that lost its lock so is overlooked
+by the next process that closes the database, which then deletes the log under it. So a descriptor stays open for as
+long as this process has the file open otherwise, and is closed when it is the only one left.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+opening = threading.Lock()  # held while a file is opened, so that none comes between looking for others and closing
+_kept: dict[tuple[int, int], int] = {}  # device and inode to our descriptor
+
+
+def head_of(path: Path, num_bytes: int) -> bytes:
+    """The first bytes of a file.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with opening:
+        found = os.stat(path)
+        file = (found.st_dev, found.st_ino)
+        if file not in _kept:
+            _kept[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        head = os.pread(_kept[file], num_bytes, 0)
+        _let_go()
+        return head
+
+
+def let_go() -> None:
+    """After connections were closed: close what was kept open beside them."""
+    with opening:
+        _let_go()
+
+
+def _let_go() -> None:
+    """Close the kept descriptors of files that this process has not open otherwise."""
+    if not _kept:
+        return
+    ours, others = set(_kept.values()), set()
+    for name in os.listdir("/dev/fd"):
+        if int(name) not in ours:
+            try:
+                found = os.fstat(int(name))
+            except OSError:  # closed meanwhile, as the one that lists them is
+                continue
+            others.add((found.st_dev, found.st_ino))
+    for file in [file for file in _kept if file not in others]:
+        os.close(_kept.pop(file))
