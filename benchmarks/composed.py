@@ -27,7 +27,7 @@ NEEDLE_S = 4
 NOISE = 0.15  # length of what is added to a unit vector: a cosine of about 0.99
 EVERY_S = 8.0  # between utterances
 _SENSES = tuple(Modality)  # the order in which memory takes what happens at one time
-Length = Literal["hour", "day", "week", "month"]
+Length = Literal["hour", "day", "week", "month", "long week"]
 Kind = Literal["sentence", "picture", "both"]
 
 
@@ -46,6 +46,7 @@ TIMETABLES: dict[Length, Timetable] = {
     "day": Timetable(days=1, sittings=8, sitting_s=900),
     "week": Timetable(days=7, sittings=4, sitting_s=600),
     "month": Timetable(days=30, sittings=4, sitting_s=240),
+    "long week": Timetable(days=7, sittings=12, sitting_s=900),
 }
 
 

@@ -15,15 +15,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import get_args
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.composed import Length
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.stream_runs import Asked, Bench, Run, budget, found_share
 
 BASELINES = ("fifo", "thinning", "merging", "deletion")
+LENGTHS = ("hour", "day", "week", "month")
 KINDS = ("sentence", "picture", "both")
 
 
@@ -31,7 +30,7 @@ def main() -> None:
     args = arguments(
         __doc__,
         seeds={"type": int, "nargs": "+", "default": [0, 1, 2]},
-        lengths={"nargs": "+", "default": list(get_args(Length)), "choices": get_args(Length)},
+        lengths={"nargs": "+", "default": list(LENGTHS), "choices": LENGTHS},
         max_bytes={"type": int, "default": 2_500_000, "help": "the budget of reverie"},
     )
     bench = Bench(args.work, args.data)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reverie.errors import ConfigError, MemoryStoreError, ReverieError, SourceError, StageError, UsageError
     from reverie.memory import Memory
-    from reverie.pipeline.build import Push
+    from reverie.pipeline.build import Push, Stream
     from reverie.pipeline.config import Profile, load_profile
     from reverie.pipeline.progress import Progress
     from reverie.pipeline.session import Session, Watch, open
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "reverie.errors": ("ConfigError", "MemoryStoreError", "ReverieError", "SourceError", "StageError", "UsageError"),
     "reverie.memory": ("Memory",),
-    "reverie.pipeline.build": ("Push",),
+    "reverie.pipeline.build": ("Push", "Stream"),
     "reverie.pipeline.config": ("Profile", "load_profile"),
     "reverie.pipeline.progress": ("Progress",),
     "reverie.pipeline.session": ("Session", "Watch", "open"),
@@ -82,6 +82,7 @@ __all__ = [
     "SourceError",
     "Stage",
     "StageError",
+    "Stream",
     "TimeSpan",
     "Track",
     "UsageError",

@@ -90,16 +90,37 @@ def watch(
     key_file: KeyFileOption = None,
     profile: ProfileOption = "embedded",
     runner: RunnerOption = RunnerName.RAY,
+    stream: Annotated[list[str] | None, typer.Option("--stream", help="A name for each source, in order.")] = None,
+    place: Annotated[
+        list[str] | None, typer.Option("--place", help='Where it was recorded ("kitchen"): of all, or one for each.')
+    ] = None,
+    timezone: Annotated[
+        list[str] | None, typer.Option("--timezone", help='Its time zone ("Europe/Berlin"): of all, or one for each.')
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Watch sources to their end and remember them."""
+    from reverie.pipeline.build import Stream
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import LiveProgress, summary
 
+    told = (_one_each("--stream", stream, sources, shared=False), _one_each("--place", place, sources),
+            _one_each("--timezone", timezone, sources))  # fmt: skip
+    streams = [Stream(*of_one) for of_one in zip(sources, *told, strict=True)]
     with Session(memory, profile=profile, runner=runner.value) as session, LiveProgress(sys.stderr) as show:
-        progress = session.watch(*sources, on_progress=show.update)
+        progress = session.watch(*streams, on_progress=show.update)
         show.update(progress)
     _print(progress.as_dict() if as_json else summary(progress), as_json)
+
+
+def _one_each(option: str, given: list[str] | None, sources: list[str], shared: bool = True) -> list[str]:
+    """What an option says of each source."""
+    given = given or [""] * len(sources)
+    if shared and len(given) == 1:
+        given *= len(sources)
+    if len(given) != len(sources):
+        raise UsageError(f"{option} was given {len(given)} times for {len(sources)} sources: give it for each")
+    return given
 
 
 @app.command()

@@ -82,6 +82,17 @@ def test_the_same_source_twice_is_refused(session, clip):
     assert not session.directory.exists()
 
 
+def test_a_stream_tells_what_its_source_does_not_know(session, clip):
+    kitchen = reverie.Stream(clip, "cam 1", place="kitchen", timezone="Europe/Berlin")
+    roof = reverie.Stream(frames(4), place="roof")
+    session.watch(kitchen, roof)
+    told = {stream.stream_id: (stream.place, stream.timezone) for stream in session.memory.streams()}
+    assert told == {"cam 1": ("kitchen", "Europe/Berlin"), "mine": ("roof", "")}
+    assert {hit.stream_id for hit in session.memory.search(reverie.Query(text="anything", places=("roof",)))} == {
+        "mine"
+    }
+
+
 def test_no_source_is_refused(session):
     with pytest.raises(reverie.UsageError, match="at least one source"):
         session.watch()

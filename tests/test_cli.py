@@ -15,12 +15,23 @@ import pytest
 import typer
 import yaml
 
+import reverie
 from demos.sample.compose import truth_path
 from demos.sample.truth import Truth
 from reverie.cli import Format, RunnerName, app
 
 VERBS = {
-    "watch": ["SOURCE...", "--memory!", "--key-file", "--profile", "--runner", "--json"],
+    "watch": [
+        "SOURCE...",
+        "--memory!",
+        "--key-file",
+        "--profile",
+        "--runner",
+        "--stream",
+        "--place",
+        "--timezone",
+        "--json",
+    ],
     "ask": ["question", "--memory!", "--key-file", "--profile", "--stream", "--json"],
     "teach": ["name", "--memory!", "--key-file", "--image", "--at", "--stream", "--alias", "--profile", "--json"],
     "entities": ["--memory!", "--key-file", "--json"],
@@ -171,15 +182,35 @@ def test_a_watch_through_the_script_writes_results_to_stdout_and_progress_to_std
     from tests.media import every, write_media
 
     path = write_media(tmp_path / "clip.mp4", times_s=every(12.5, 4), seconds=4)
-    call = [sys.executable, "-m", "reverie.cli", "watch", path, "--memory", tmp_path / "m", "--runner", "local"]
+    call = [sys.executable, "-m", "reverie.cli", "watch", path, "--stream", "door", "--place", "hall"]
+    call += ["--timezone", "Asia/Tokyo", "--memory", tmp_path / "m", "--runner", "local"]
     done = subprocess.run([*call, "--profile", quick_profile, "--json"], capture_output=True, text=True, check=True)
     result = json.loads(done.stdout)
     assert result["watched_s"] == pytest.approx(4, abs=0.1)
     assert result["frames_sampled"] == 8
-    assert list(result["streams"].values()) == [result["watched_s"]]
+    assert result["streams"] == {"door": result["watched_s"]}
+    with reverie.open(tmp_path / "m", profile=quick_profile) as session:
+        (stream,) = session.memory.streams()
+    assert (stream.place, stream.timezone) == ("hall", "Asia/Tokyo")
     assert set(result["stages"]) == {"source:0", "vision", "sound", "memory"}
     assert "watched 0:04" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--stream", "door"], "--stream was given 1 times for 2 sources"),
+        (["--place", "hall", "--place", "roof", "--place", "barn"], "--place was given 3 times for 2 sources"),
+        (["--timezone", "Mars/Olympus"], "there is no time zone 'Mars/Olympus'"),
+    ],
+)
+def test_what_is_told_of_sources_has_to_fit_them(cli, tmp_path, options, said):
+    call = ["watch", "a.mp4", "b.mp4", "--memory", str(tmp_path / "m"), *options]
+    outcome = cli(*call)
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert not (tmp_path / "m").exists()
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ NAMES = [
     "SourceError",
     "Stage",
     "StageError",
+    "Stream",
     "TimeSpan",
     "Track",
     "UsageError",

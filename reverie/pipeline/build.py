@@ -36,7 +36,7 @@ from reverie.pipeline.memory_host import MemoryHost
 from reverie.reasoning import OpenAIReader, Reasoner, Senses
 from reverie.reasoning.senses import EMBEDDED_MISSING
 from reverie.stage import Stage
-from reverie.types import Answer, Modality, TextEncoder
+from reverie.types import Answer, Modality, TextEncoder, zone_named
 
 STAGE_PORTS = (Port.OBSERVATIONS,)
 RECORD_ITEMS = 1024
@@ -53,10 +53,25 @@ class Push:
     wall_anchor_ns: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A source with what it does not know of itself: its name, where it stands, and in which time zone.
+
+    `source` is whatever may be watched; `place` and `timezone` are those of `StreamStart`. What is empty stays as the
+    source says.
+    """
+
+    source: Any
+    stream_id: str = ""
+    place: str = ""
+    timezone: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePlan:
     """A source that was found fit to watch, and where its host has to run."""
 
+    stream: Stream
     stream_id: str
     node_name: str
     make: Callable[[], Source]
@@ -69,12 +84,19 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
 
     Raises:
         SourceError: one of them cannot be watched.
-        UsageError: two of them are the same stream.
+        UsageError: two of them are the same stream, or a time zone is none.
     """
     plans: list[SourcePlan] = []
-    for number, spec in enumerate(sources):
+    for number, source in enumerate(sources):
+        stream = source if isinstance(source, Stream) else Stream(source)
+        if stream.timezone:
+            try:
+                zone_named(stream.timezone)
+            except ValueError as error:
+                raise UsageError(str(error)) from None
+        spec = stream.source
         travels = isinstance(spec, str | Path | Push)
-        make = partial(_make_source, _absolute(spec), profile)
+        make = partial(_make_source, _absolute(spec), profile, stream.stream_id)
         made = make()
         start = made.open()
         if any(plan.stream_id == start.stream_id for plan in plans):
@@ -82,8 +104,11 @@ def plan_sources(sources: Sequence[Any], profile: Profile) -> list[SourcePlan]:
             raise UsageError(f"{spec} is the same stream as another source; name it once")
         if travels:
             made.close()
+        if stream.stream_id not in ("", start.stream_id):
+            raise UsageError(f"a source of your own names its stream itself: {start.stream_id!r}")
         plans.append(
             SourcePlan(
+                stream=stream,
                 stream_id=start.stream_id,
                 node_name=f"source:{number}",
                 make=make if travels else partial(_same, made),  # a generator gives its items once
@@ -101,16 +126,16 @@ def _absolute(spec: Any) -> Any:
     return spec.absolute() if isinstance(spec, Path) else spec
 
 
-def _make_source(spec: Any, profile: Profile) -> Source:
+def _make_source(spec: Any, profile: Profile, stream_id: str) -> Source:
     if isinstance(spec, Push):
         return PushSource(
-            spec.stream_id,
+            stream_id or spec.stream_id,
             profile.source,
             has_video=spec.has_video,
             has_audio=spec.has_audio,
             wall_anchor_ns=spec.wall_anchor_ns,
         )
-    return open_source(spec, profile.source)
+    return open_source(spec, profile.source, stream_id=stream_id)
 
 
 def _same(source: Any) -> Source:
@@ -127,7 +152,9 @@ def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) 
             role=Role.SOURCE,
             live=plan.live,
             here=plan.here,
-            make=partial(SourceHost, plan.make, source_ports, profile.cut_interval_s),
+            make=partial(
+                SourceHost, plan.make, source_ports, profile.cut_interval_s, plan.stream.place, plan.stream.timezone
+            ),
         )
         for plan in plans
     ]

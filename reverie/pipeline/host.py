@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Protocol, cast
 
@@ -125,17 +125,28 @@ class SourceHost:
     """Pulls a source, and cuts its stream every `cut_interval_s` of media, so that work can resume there.
 
     A live source cannot be asked again for what it sent, so it is not cut. `push` passes a user's
-    own items on to a source that takes them; `finish` ends the stream where it stands.
+    own items on to a source that takes them; `finish` ends the stream where it stands. `place` and `timezone` are told
+    in the stream's start where the source does not know them.
     """
 
-    def __init__(self, make: Callable[[], Source], ports: Sequence[Port], cut_interval_s: float) -> None:
-        self._make, self._ports = make, tuple(ports)
+    def __init__(
+        self,
+        make: Callable[[], Source],
+        ports: Sequence[Port],
+        cut_interval_s: float,
+        place: str = "",
+        timezone: str = "",
+    ) -> None:
+        self._make, self._ports, self._place, self._timezone = make, tuple(ports), place, timezone
         self._cut_interval_ns = round(cut_interval_s * NS_PER_S)
 
     def setup(self) -> None:
         self._source = self._make()
-        self._start: StreamStart | None = self._source.open()
-        self._stream_id, self._live = self._start.stream_id, self._start.live
+        start = self._source.open()
+        self._start: StreamStart | None = replace(
+            start, place=self._place or start.place, timezone=self._timezone or start.timezone
+        )
+        self._stream_id, self._live = start.stream_id, start.live
         self._num_cuts, self._cut_ns, self._read_ns = 0, 0, 0
         self._finishing = self._ended = False
 

@@ -149,6 +149,8 @@ class Session:
     def watch(self, *sources: SourceSpec, on_progress: Callable[[Progress], None] | None = None) -> Progress:
         """Watch to the end of every source: paths, URLs, or iterables of `Frame` and `AudioChunk`.
 
+        A `reverie.Stream` gives any of them a name, a place and a time zone.
+
         Raises:
             SourceError: a source cannot be watched; nothing was written.
             MemoryLocked: another process writes this memory.

@@ -1,0 +1,73 @@
+"""Rate and distortion: what recall is left at how many bytes an hour, from all that came in down to 30 kB.
+
+    python benchmarks/rate.py [--data FOLDER] [--seeds 0] [--budgets 20000000 ... 1150000] [--json]
+
+A week is watched for three hours a day (benchmarks/composed.py: pre-encoded observations are replayed), so that even
+30 kB an hour is more than an empty memory takes. Needles lie anywhere in it, and are asked for by their sentence,
+their picture, or both. Bytes are those of the closed directory; no key frames are kept. Two policies stand beside at
+equal bytes: every n-th moment, and MovieChat-like merging of neighbours (benchmarks/stream_policies.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.needle import KINDS, of
+from benchmarks.report import arguments, progress, publish, table
+from benchmarks.stream_runs import Bench, Run, budget, found_share
+
+BASELINES = ("thinning", "merging")
+BUDGETS = (20_000_000, 8_000_000, 4_000_000, 2_500_000, 1_600_000, 1_150_000)
+
+
+def main() -> None:
+    args = arguments(
+        __doc__,
+        seeds={"type": int, "nargs": "+", "default": [0]},
+        budgets={"type": int, "nargs": "+", "default": list(BUDGETS)},
+    )
+    bench = Bench(args.work, args.data)
+    rows: dict[tuple[str, str], list[Run]] = {}
+    hours = 0.0
+    for seed in args.seeds:
+        stream = bench.stream("long week", seed)
+        hours = stream.watched_s / 3600
+        progress(f"seed {seed}: {len(stream.observations)} observations in {hours:.1f} h")
+        whole = bench.reverie("append only", stream, budget(None))
+        rows.setdefault(("none", "append only"), []).append(whole)
+        for limit in args.budgets:
+            name = f"{limit / 1e6:g} MB"
+            ours = bench.reverie("reverie", stream, budget(limit))
+            rows.setdefault((name, "reverie"), []).append(ours)
+            for policy in BASELINES:
+                rows.setdefault((name, policy), []).append(bench.baseline(policy, stream, ours.num_bytes, whole))
+    figures = {f"{policy}, {limit}": figures_of(runs, hours) for (limit, policy), runs in rows.items()}
+    headings = ("budget", "policy", "kB an hour", "recall@5", *(f"by {kind}" for kind in KINDS), "tight", "chance")
+    body = f"{hours:.1f} hours in 7 days; {len(args.seeds)} stream(s).\n\n" + table(
+        headings,
+        [
+            (limit, policy, f"{made['kb_per_hour']:.0f}", *(f"{value:.2f}" for value in list(made.values())[1:]))
+            for (limit, policy), made in zip(rows, figures.values(), strict=True)
+        ],
+    )
+    body += "\n\nTight: by a hit of at most a minute. Chance: the five hits overlap another needle's span."
+    publish("rate", "Recall against bytes an hour", body, figures, args.json)
+
+
+def figures_of(runs: list[Run], hours: float) -> dict[str, float]:
+    asked = [row for run in runs for row in run.asked]
+    made = {
+        "kb_per_hour": sum(run.num_bytes for run in runs) / len(runs) / hours / 1000,
+        "recall": found_share(asked, 5),
+        **{kind: found_share(of(asked, kind), 5) for kind in KINDS},
+        "tight": found_share(asked, 5, tight=True),
+        "chance": sum(row.chance for row in asked) / len(asked),
+    }
+    return {name: round(value, 4) for name, value in made.items()}
+
+
+if __name__ == "__main__":
+    main()
