@@ -14,7 +14,7 @@ from reverie.memory.rows import LabelKey, as_label, label_rows
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.types import Box, Hit, Label, Modality, TimeSpan, Track
 
-EventRow = tuple[int, int, int]  # id, start_ns, end_ns (an open event's: no end yet)
+EventRow = tuple[int, int, int, int]  # id, start_ns, end_ns (an open event's: no end yet), level
 _TRACK = "SELECT stream, track, name, start_ns, end_ns, score, box, picture FROM track "
 _FAR_NS = 1 << 62
 _MAX_LABELS = 10
@@ -74,7 +74,7 @@ class Passages:
         if seen is not None and seen[1] <= pts_ns < seen[2]:
             return seen
         found: EventRow | None = self._db.execute(
-            "SELECT id, start_ns, CASE WHEN open THEN ? ELSE end_ns END FROM event "
+            "SELECT id, start_ns, CASE WHEN open THEN ? ELSE end_ns END, level FROM event "
             "WHERE stream = ? AND start_ns <= ? ORDER BY start_ns DESC LIMIT 1",
             (_FAR_NS, stream, pts_ns),
         ).fetchone()

@@ -38,6 +38,7 @@ from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages
+from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts, with_rows
@@ -255,8 +256,13 @@ class Search:
         return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, whose, -1)
 
     def _run(self, table: PassageTable, score: Scores, taken: ndarray, row: int) -> tuple[int, int]:
-        """The places in `order` of the free pictures around a peak, in its event, above a share of it."""
+        """The places in `order` of the free pictures around a peak, in its event, above a share of it.
+
+        In an episode each stands for a run of its own already, so there it is the peak alone.
+        """
         event = self.passages.event_at(int(table.streams.rows[row]), int(table.starts_ns.rows[row]))
+        if event and event[3] >= EPISODE_LEVEL:
+            return int(table.rank[row]), int(table.rank[row])
         start_ns, end_ns = (event[1], event[2]) if event else (int(table.starts_ns.rows[row]),) * 2
         order, least = table.order, self._config.run_share * float(score[row])
 

@@ -13,7 +13,7 @@ from reverie.memory.repeats import ALIKE
 from reverie.memory.sign_codes import decode, encode
 from reverie.memory.stretches import Demoted
 from reverie.memory.verify import verify
-from reverie.types import EndOfStream, Query, Watermark, ns
+from reverie.types import EndOfStream, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, said, seen, span, unit
 
@@ -182,3 +182,22 @@ def test_a_sign_code_is_near_its_vector_and_nearer_around_the_centre(width):
         assert np.mean(cosines) > least
         assert all(abs(np.linalg.norm(vector) - 1) < 1e-5 for vector in found)
     assert len(encode(vectors[0], centre)[0]) == -(-width // 8)
+
+
+def test_a_picture_is_found_where_it_was_also_in_an_episode(tmp_path):
+    """An hour of things that share most of what they look like, as pictures do, merged into few events."""
+    with open_memory(tmp_path, consolidate_every_s=600.0) as memory:
+        shown = [seen(f"room wall lamp thing{at // 20}", at, cut=at % 20 == 0) for at in range(0, 3600, 5)]
+        memory.write([*shown, EndOfStream(stream_id="tv", pts_ns=ns(3600))])
+        memory.consolidate()
+        for _ in range(3):
+            with memory._store.transaction() as db:
+                for (event,) in db.execute("SELECT id FROM event WHERE level < 3 ORDER BY id").fetchall():
+                    demote(db, event, Demoted(), 1e9)
+        assert {event.level for event in memory.timeline()} == {3}
+        found = 0
+        for number in range(0, 180, 10):
+            hits = memory.search(Query(text=f"room wall lamp thing{number}", k=5, modalities=(Modality.VISION,)))
+            near = [hit for hit in hits if hit.span.duration_ns < ns(120)]
+            found += any(hit.span.overlaps(span(20 * number, 20 * number + 20)) for hit in near)
+        assert found > 6  # of 18, by chance one
