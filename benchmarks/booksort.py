@@ -187,7 +187,7 @@ def thinned(
     """Every n-th utterance, n being the smallest for which texts and vectors fit."""
     width = 4 + encoder.encode(["x"]).shape[1]
     sizes = [len(said.text.encode()) + width * (1 + len(split(said.text))) for book in books.values() for said in book]
-    step = max(1.0, sum(sizes) / num_bytes)
+    step = max(1.0, sum(sizes) / max(num_bytes, 1))
     return {
         stream: [book[int(place * step)] for place in range(int(len(book) / step))] or book[:1]
         for stream, book in books.items()

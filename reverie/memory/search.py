@@ -98,9 +98,7 @@ class Search:
         by_row = self._by_row(vectors)
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         looks = entities.named_in(self._db, query.text)
-        found = [
-            *self._texts(query, streams, matches, by_row, looks),
-        ]
+        found = list(self._texts(query, streams, matches, by_row, looks))
         if query.arousal is None:  # nothing that is seen has it
             found += self._pictures(query, streams, labels, by_row, looks)
             found += self._things(query, streams, labels)

@@ -23,7 +23,7 @@ def rows_of(directory: Path) -> dict[str, list[Any]]:
         connection.row_factory = sqlite3.Row
         return {
             table: [
-                {name: row[name] for name in row.keys() if name not in WALL_TIMES + SALTED}  # noqa: SIM118  # a Row iterates values
+                {name: value for name, value in dict(row).items() if name not in WALL_TIMES + SALTED}
                 for row in connection.execute(f"SELECT * FROM {table}")
             ]
             for table in TABLES
