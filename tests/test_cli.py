@@ -327,7 +327,9 @@ def test_a_reader_that_leaves_early_is_no_error(watched):
 @pytest.mark.slow
 def test_ctrl_c_says_that_what_was_watched_stays(stream, tmp_path):
     call = [sys.executable, "-m", "reverie.cli", "watch", str(stream), "--memory", str(tmp_path / "m")]
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with `&` ignores it
     process = subprocess.Popen([*call, "--runner", "local"], stderr=subprocess.PIPE)  # every sense: it takes a while
+    signal.signal(signal.SIGINT, ignored)
     assert process.stderr is not None
     process.stderr.readline()  # it has begun
     process.send_signal(signal.SIGINT)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
+from reverie.memory.schema import EVERY_MODALITY
 from reverie.memory.sign_codes import Decoder
 
 Sums = Mapping[tuple[int, int], Float64[ndarray, "d"]]  # by (modality code, encoder); not normalised
@@ -27,7 +28,8 @@ def sums_of(db: sqlite3.Connection, decoder: Decoder, stream: int, start_ns: int
     sums: dict[tuple[int, int], Float64[ndarray, "d"]] = {}
     rows = db.execute(
         "SELECT o.modality, v.encoder, o.start_ns, o.end_ns, v.scale, v.code, v.centre FROM observation o "
-        "JOIN vector v ON v.observation = o.id WHERE o.stream = ? AND o.start_ns >= ? AND o.start_ns < ? ORDER BY o.id",
+        f"JOIN vector v ON v.observation = o.id WHERE o.stream = ? AND o.{EVERY_MODALITY} AND o.start_ns >= ? "
+        "AND o.start_ns < ? ORDER BY o.id",
         (stream, start_ns, end_ns),
     )
     for modality, encoder, from_ns, until_ns, scale, code, centre in rows:

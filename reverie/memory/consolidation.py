@@ -109,8 +109,7 @@ class Consolidation:
                     counts["expired"] += self._erase_span(name, span)
                     yield True
         for stream, run, goes_on in list(ready_runs(self._store.writer)):
-            self._make_room()
-            yield from self._sum_up(stream, self._as_it_is(run), goes_on, counts)
+            yield from self._sum_up(stream, run, goes_on, counts)
         if thorough and self._room is not None:
             yield from self._sink(self._room)
 
@@ -119,12 +118,17 @@ class Consolidation:
         loose: list[Event] = []
         sums: dict[Event, Sums] = {}
         while run:
+            self._make_room()
             chunk, run = run[:_CHUNK_EVENTS], run[_CHUNK_EVENTS:]
             more = goes_on or bool(run)
+            whole = self._as_it_is(loose + chunk)
+            if not whole or (run and whole[-1][2] != run[0][1]):
+                run = []  # broken since it was listed: what follows is another run
+            compared_before = max(len(loose) - 1, 0)
             with self._store.transaction() as db:
-                kept, merged = merge_repeats(db, stream, loose[-1:] + chunk)
+                kept, merged = merge_repeats(db, stream, whole[compared_before:])
             counts["repeats"] += merged
-            loose = loose[:-1] + kept
+            loose = whole[:compared_before] + kept
             yield True
             loose = self._as_it_is(loose)
             while window := settled(loose, more):
@@ -145,9 +149,6 @@ class Consolidation:
                         counts["episodes"] += 1
                         yield True
                 loose = self._as_it_is(loose[sum(map(len, parts)) :])
-            if run:
-                self._make_room()
-                loose, run = self._as_it_is(loose), self._as_it_is(run)
 
     def _make_room(self) -> None:
         if self._room is not None:

@@ -25,6 +25,7 @@ from reverie.memory import episodes, word_filters
 from reverie.memory.events import summarise
 from reverie.memory.merging import join_events, neighbours, sum_up
 from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
+from reverie.memory.schema import MODALITIES
 from reverie.memory.sign_codes import recode
 from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, delete_rows, select, stretch_of
 from reverie.memory.thinning import drop_pictures, thin
@@ -102,7 +103,7 @@ def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, pictur
 def _let_go(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     """An event goes. That its stretch was watched stays, facts with their quotes, and how each hour looked."""
     drop_pictures(db, stretch, demoted)
-    ids = [row for (row,) in db.execute(f"SELECT id FROM observation WHERE {INSIDE}", stretch.bounds).fetchall()]
+    ids = [row for (row,) in select(db, "id", stretch, tuple(MODALITIES))]
     delete_rows(db, ids, demoted)
     demoted.rows += db.execute(f"DELETE FROM track WHERE {INSIDE}", stretch.bounds).rowcount
     word_filters.fit(db, stretch, 0)

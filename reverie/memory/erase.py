@@ -25,7 +25,15 @@ from reverie.memory.names import drop_unused_encoders
 from reverie.memory.priming import drop_surprise
 from reverie.memory.records import Forgettable
 from reverie.memory.rows import box_rows, label_rows
-from reverie.memory.schema import A_LOSS, FORGOTTEN, FORGOTTEN_PICTURES, MODALITIES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import (
+    A_LOSS,
+    EVERY_MODALITY,
+    FORGOTTEN,
+    FORGOTTEN_PICTURES,
+    MODALITIES,
+    MODALITY_CODES,
+    TEXT_MODALITIES,
+)
 from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
@@ -113,7 +121,8 @@ def bytes_to_change(db: sqlite3.Connection, target: Target) -> int:
     low_ns, high_ns = _bounds(target)
     rows = sum(
         db.execute(
-            "SELECT count(*) FROM observation WHERE stream = ? AND start_ns >= ? AND start_ns < ?",
+            f"SELECT count(*) FROM observation WHERE stream = ? AND {EVERY_MODALITY} "
+            "AND start_ns >= ? AND start_ns < ?",
             (stream, low_ns, high_ns),
         ).fetchone()[0]
         for stream in streams_of(db, target)

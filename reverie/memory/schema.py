@@ -45,6 +45,7 @@ MODALITY_CODES = {
     Modality.SOUND: 4,
 }
 MODALITIES = {code: modality for modality, code in MODALITY_CODES.items()}
+EVERY_MODALITY = f"modality IN ({','.join(map(str, MODALITIES))})"  # lets a span of all senses use `observation_time`
 TEXT_MODALITIES = (Modality.WRITING, Modality.SPEECH, Modality.SOUND)
 
 # Reasons of the gaps that `Memory.forget` leaves behind: the span itself, and, where a picture that stood
@@ -352,7 +353,10 @@ CREATE TABLE note_link (                   -- both ways: a < b
 ) STRICT, WITHOUT ROWID;
 """
 
-_RUNS = "CREATE INDEX event_run ON event (stream, start_ns) WHERE cause = 'start'"
+_ACCESS = """
+CREATE INDEX event_run ON event (stream, start_ns) WHERE cause = 'start';
+CREATE INDEX track_start ON track (stream, start_ns);
+"""
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -412,8 +416,8 @@ def _add_timezone(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE stream ADD COLUMN timezone TEXT NOT NULL DEFAULT ''")
 
 
-def _add_runs(connection: sqlite3.Connection) -> None:
-    connection.execute(_RUNS)
+def _add_access(connection: sqlite3.Connection) -> None:
+    _run(connection, _ACCESS)
 
 
 MIGRATIONS: tuple[Migration, ...] = (
@@ -428,7 +432,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_anchors,
     _add_word_filters,
     _add_timezone,
-    _add_runs,
+    _add_access,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
