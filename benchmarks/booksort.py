@@ -4,15 +4,15 @@
 
 FOLDER holds books/N.txt, segments_L-s20.csv and excerpts_L-s20.csv for L of 1,000 and 10,000 words. The books are heard
 sentence by sentence, a stream each, side by side, through `Memory.write` with a budget that has room for about a tenth
-of them. Then books are heard a month later (the same ones again, in other streams), which makes the first ones coarser,
-until what is kept of them is a tenth, and then a fiftieth, of their bytes. Counted are the bytes of the texts and
-summaries that are left, of all their vectors and of the filters of words; SQLite's pages and text index are not. Each
-segment of 20 words is located in its excerpt by `Memory.search` where a hit has half of its words; else by
+of them. Then a book is heard on each of the days after (the same ones again, in other streams), which makes the first
+ones coarser, until what is kept of them is a tenth, and then a fiftieth, of their bytes. Counted are the bytes of the
+texts and summaries that are left, of all their vectors and of the filters of words; SQLite's pages and text index are
+not. Each segment of 20 words is located in its excerpt by `Memory.search` where a hit has half of its words; else by
 `Memory.when_said`, as the mean time weighted by probability; else as the mean time of all hits, weighted by the fourth
 power of their scores. The earlier one is said to have come first; a tie is a coin's. Beside: the same without filters
 (a memory of its own, taken to the same share); every n-th sentence of the books word for word, at the same bytes,
-through the same search; chance; and what language models reach that have not
-been given the text. Book 73017 is left out: its rows come from another book.
+through the same search; chance; and what language models reach that have not been given the text. Book 73017 is left
+out: its rows come from another book.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ MISLABELLED = "73017"
 WORD_S = 0.4  # 150 words a minute
 UTTERANCE_WORDS = 12  # shorter sentences are said in one breath with the next
 BUDGET_BYTES = 3 << 19
-MONTH_NS = ns(30 * 86400.0)
+DAY_NS = ns(86400.0)
 BATCH = 256
 PLAIN = MemoryConfig(max_bytes=None, remember_recalls=False, consolidate_every_s=1e9)  # no summaries
 K, POWER, SEED = 8, 4, 0
@@ -117,11 +117,11 @@ def hear(memory: Memory, books: Mapping[str, Sequence[Observation]], anchor_ns: 
 
 
 def hear_more(memory: Memory, books: Mapping[str, Sequence[Observation]]) -> Iterator[None]:
-    """The same books again, one after the other, a month later."""
+    """The same books again, one after the other, a day each."""
     for number in count(1):
         stream = list(books)[number % len(books)]
         again = [replace(said, stream_id=f"{stream}, {number}") for said in books[stream]]
-        yield from hear(memory, {again[0].stream_id: again}, number * MONTH_NS, 16)
+        yield from hear(memory, {again[0].stream_id: again}, number * DAY_NS, 16)
 
 
 def content_bytes(root: Path, streams: Sequence[str]) -> int:

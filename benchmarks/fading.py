@@ -11,7 +11,7 @@ stays as it is; in the others four sentences with a word of their own are said. 
 again, five of them a day.
 At the end: which are still there word for word, of those that were asked for, and of the older and newer half
 of the others; `retention` once more without remembering recalls, and without merging repeats: there, too, where the
-room stays empty for the last eight of ten minutes a day.
+room stays empty for the last eight of ten minutes a day (`nights`).
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
     return figures
 
 
-def watched(rng: np.random.Generator) -> Iterator[list[Item]]:
-    """A day at a time, each a stream of five minutes."""
+def watched(rng: np.random.Generator, nights: bool) -> Iterator[list[Item]]:
+    """A day at a time, each a stream of five minutes, or of two and then eight in which nothing happens."""
     centres = rng.standard_normal((50, WIDTH))
     for day in range(DAYS):
         name = f"day {day}"
@@ -154,8 +154,9 @@ def watched(rng: np.random.Generator) -> Iterator[list[Item]]:
             stream_id=name, uri="s", live=False, has_video=True, has_audio=True, wall_anchor_ns=day * DAY_NS
         )
         items: list[Item] = [start]
-        for at_s in range(0, 300, 5):
-            scene = 0 if at_s // 60 % 2 else 1 + (7 * day + at_s // 60) % 49
+        for at_s in range(0, 600 if nights else 300, 5):
+            is_empty = at_s >= 120 if nights else at_s // 60 % 2
+            scene = 0 if is_empty else 1 + (7 * day + at_s // 60) % 49
             vector = centres[scene] + (0.1 if scene == 0 else 0.5) * rng.standard_normal(WIDTH)
             items.append(
                 Observation(
@@ -165,21 +166,23 @@ def watched(rng: np.random.Generator) -> Iterator[list[Item]]:
                 )
             )  # fmt: skip
             if scene and at_s % 15 == 5:
-                text = f"needle{day * 300 + at_s} " + " ".join(f"word{number}" for number in rng.integers(0, 300, 6))
+                text = f"needle{day * 1000 + at_s} " + " ".join(f"word{number}" for number in rng.integers(0, 300, 6))
                 items.append(
                     Observation(stream_id=name, seq=at_s, span=_span(at_s, 3), modality=Modality.SPEECH, text=text)
                 )
-        yield [*items, EndOfStream(stream_id=name, pts_ns=ns(300))]
+        yield [*items, EndOfStream(stream_id=name, pts_ns=items[-1].span.end_ns)]
 
 
-def policy_kept(folder: Path, policy: Policy, recalls: bool = True) -> tuple[float, float, float]:
+def policy_kept(
+    folder: Path, policy: Policy = "retention", recalls: bool = True, nights: bool = False
+) -> tuple[float, float, float]:
     """Percent of what was said that is there word for word: asked for, older half and newer half of the others."""
     shutil.rmtree(folder, ignore_errors=True)
     store = StoreConfig(durability="normal")
     config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)
     said, asking, clock = list[str](), np.random.default_rng(12), ManualClock(wall_ns=0)
     with Memory.open(folder, text_encoder=WordVectors(), mode="w", config=config, clock=clock) as memory:
-        for items in watched(np.random.default_rng(11)):
+        for items in watched(np.random.default_rng(11), nights):
             clock.advance(DAY_NS / 1e9)
             memory.write(items)
             said += [item.text.split()[0] for item in items if isinstance(item, Observation) and item.text]
@@ -212,8 +215,12 @@ def main() -> None:
     scenes, plain = scene_levels(work), scene_levels(work, centred=False)
     progress(f"scenes {scenes}, without a centre {plain[2]}")
     policies = {policy: policy_kept(work / "policy", policy) for policy in POLICIES}
-    policies["retention, recalls not remembered"] = policy_kept(work / "policy", "retention", recalls=False)
-    policies["retention, repeats not merged"] = without_repeats(lambda: policy_kept(work / "policy", "retention"))
+    policies["retention, recalls not remembered"] = policy_kept(work / "policy", recalls=False)
+    policies["retention, repeats not merged"] = without_repeats(lambda: policy_kept(work / "policy"))
+    policies["retention, nights"] = policy_kept(work / "policy", nights=True)
+    policies["retention, nights, repeats not merged"] = without_repeats(
+        lambda: policy_kept(work / "policy", nights=True)
+    )
     progress(f"policies {policies}")
     turns = locomo_levels(args.data, args.conversations, work) if args.data else {}
     rows = []

@@ -96,6 +96,7 @@ class Inquiry:
     locator: Locator
     senses: Senses
     anchored: Candidate | None = field(default=None)
+    voices: str = ""  # "excited voices", if only those count
 
     @property
     def gap_ns(self) -> int:
@@ -192,7 +193,8 @@ class Inquiry:
         asked = modalities or self.question.cue.modalities or self.question.modalities
         senses = [SENSE_PLACES[m] for m in self.senses.modalities if not asked or m in asked]
         streams = f"{len(self.streams)} streams" if len(self.streams) != 1 else f"stream {self.streams[0].stream_id!r}"
-        return f"{listing(senses)} {through(self.span)} of {streams}"
+        voices = f", {self.voices} only" if self.voices else ""
+        return f"{listing(senses)} {through(self.span)} of {streams}{voices}"
 
 
 def abstention(inquiry: Inquiry, wanted: str, found: Sequence[Candidate] = (), reason: str = "") -> Draft:

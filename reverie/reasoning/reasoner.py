@@ -35,6 +35,7 @@ from reverie.reasoning.recounting import answer_colours, answer_now, answer_summ
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses, asks_picture_colour, missing_sense
 from reverie.reasoning.vocabulary import content_words, coverage, stem, stems
+from reverie.reasoning.voices import NAMES, Voices, find_voice
 from reverie.reasoning.wall import answer_at_calendar
 from reverie.types import NS_PER_S, Answer, Modality, StreamRecord, TimeSpan
 
@@ -104,7 +105,9 @@ class Reasoner:
         if there:
             stream_ids, streams = there, tuple(stream for stream in streams if stream.stream_id in there)
         watched = _watched(streams)
+        arousal, rest = find_voice(rest)
         question = replace(parse(rest), text=text)
+        retriever = self._retriever if arousal is None else Voices(self._retriever, arousal)
         newest = streams[-1].watched.end_ns if streams else 0
         now = newest if now_ns is None else now_ns
         span = question.time.resolve(watched, now) if question.time is not None else None
@@ -116,9 +119,10 @@ class Reasoner:
             now_ns=now,
             several=len(streams) > 1,
             config=self._config,
-            retriever=self._retriever,
-            locator=self._locator,
+            retriever=retriever,
+            locator=self._locator.over(retriever),
             senses=self._senses,
+            voices=NAMES[arousal] if arousal is not None else "",
         )
 
     def _streams(self, stream_ids: tuple[str, ...]) -> tuple[StreamRecord, ...]:

@@ -107,8 +107,11 @@ class FakeRetriever:
         self.hits.append(_hit(stream_id, span(start_s, end_s), modality, text))
         return self
 
-    def say(self, text: str, start_s: float, end_s: float, stream_id: str = "a") -> FakeRetriever:
-        return self.perceive(Modality.SPEECH, text, start_s, end_s, stream_id)
+    def say(
+        self, text: str, start_s: float, end_s: float, stream_id: str = "a", arousal: float | None = None
+    ) -> FakeRetriever:
+        self.hits.append(replace(_hit(stream_id, span(start_s, end_s), Modality.SPEECH, text), arousal=arousal))
+        return self
 
     def write(self, text: str, start_s: float, end_s: float, stream_id: str = "a") -> FakeRetriever:
         return self.perceive(Modality.WRITING, text, start_s, end_s, stream_id)
@@ -146,6 +149,9 @@ class FakeRetriever:
     def search(self, query: Query) -> list[Hit]:
         self.searches.append(query)
         found = self.observations(query.modalities, query.stream_ids, query.span)
+        if query.arousal is not None:
+            low, high = query.arousal
+            found = [h for h in found if h.arousal is not None and (query.text or low <= h.arousal <= high)]
         if not found:
             return []
         vectors = self.encoder.encode([query.text, *(hit.text for hit in found)])
