@@ -1,8 +1,8 @@
 """Each part of the byte budget's policy on and off: what it is worth in recall, at what bytes.
 
-    python benchmarks/ablation.py [--data FOLDER] [--seeds 5 6 7 8 9] [--length day] [--max-bytes 1200000] [--json]
+    python benchmarks/ablation.py [--data FOLDER] [--seeds 8 9 10] [--length day] [--max-bytes 1400000] [--json]
 
-The composed streams of needle.py with other seeds than those on which constants were chosen (0 to 4). What is no option
+The composed streams of needle.py with other seeds than those on which constants were chosen (0 to 7). What is no option
 of `MemoryConfig` is changed in the module that holds it while the stream is written.
 """
 
@@ -76,9 +76,9 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
         "level factor 16": (config, lambda: factor(16.0)),
         "events: 2 moments": (config, lambda: sized(2, episode, text)),
         "events: 8 moments": (config, lambda: sized(8, episode, text)),
-        "episodes: 4 moments, 400 bytes": (config, lambda: sized(most, 4, 400)),
-        "episodes: 16 moments, 1600 bytes": (config, lambda: sized(most, 16, 1600)),
-        "episodes: 64 moments, 6400 bytes": (config, lambda: sized(most, 64, 6400)),
+        "episodes: 8 moments, 800 bytes": (config, lambda: sized(most, 8, 800)),
+        "episodes: 32 moments, 3200 bytes": (config, lambda: sized(most, 32, 3200)),
+        "episodes: 128 moments, 12800 bytes": (config, lambda: sized(most, 128, 12800)),
         "short term not spared": option(short_term_s=0.0),
         "no repeats, no episodes": option(consolidate_every_s=FOREVER_S),
     }
@@ -87,9 +87,9 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
 def main() -> None:
     args = arguments(
         __doc__,
-        seeds={"type": int, "nargs": "+", "default": [5, 6, 7, 8, 9]},
+        seeds={"type": int, "nargs": "+", "default": [8, 9, 10]},
         length={"default": "day", "choices": ("hour", "day", "week", "month")},
-        max_bytes={"type": int, "default": 1_200_000},
+        max_bytes={"type": int, "default": 1_400_000},
     )
     bench = Bench(args.work, args.data)
     runs: dict[str, list[Run]] = {}

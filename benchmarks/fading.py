@@ -10,8 +10,8 @@ Policies: five minutes on each of 150 days, made, under a budget of 2.2 MB. Ever
 stays as it is; in the others four sentences with a word of their own are said. A fortieth of all is asked for again and
 again, five of them a day.
 At the end: which are still there word for word, of those that were asked for, and of the older and newer half
-of the others; `retention` once more without remembering recalls, and without merging repeats: there, too, where the
-room stays empty for the last eight of ten minutes a day (`nights`).
+of the others, and how many events a timeline lists; `retention` once more without remembering recalls, and without
+merging repeats: there, too, where the room stays empty for the last eight of ten minutes a day (`nights`).
 """
 
 from __future__ import annotations
@@ -175,8 +175,8 @@ def watched(rng: np.random.Generator, nights: bool) -> Iterator[list[Item]]:
 
 def policy_kept(
     folder: Path, policy: Policy = "retention", recalls: bool = True, nights: bool = False
-) -> tuple[float, float, float]:
-    """Percent of what was said that is there word for word: asked for, older half and newer half of the others."""
+) -> tuple[float, ...]:
+    """Percent of what was said that is there word for word: asked for, older half, newer half; number of events."""
     shutil.rmtree(folder, ignore_errors=True)
     store = StoreConfig(durability="normal")
     config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)
@@ -189,13 +189,14 @@ def policy_kept(
             for needle in asking.choice(said[::40], 5):
                 memory.search(Query(text=str(needle), k=1, modalities=(Modality.SPEECH,)))
         there = {row.text.split()[0] for row in memory.rows(modalities=(Modality.SPEECH,))}
+        num_events = len(memory.timeline())
     others = [needle for place, needle in enumerate(said) if place % 40]
     groups = (said[::40], others[: len(others) // 2], others[len(others) // 2 :])
     shares = [100 * np.mean([needle in there for needle in group]) for group in groups]
-    return float(shares[0]), float(shares[1]), float(shares[2])
+    return *map(float, shares), num_events
 
 
-def without_repeats(measure: Callable[[], tuple[float, float, float]]) -> tuple[float, float, float]:
+def without_repeats(measure: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
     """Measured while nothing counts as a repeat."""
     alike, repeats.ALIKE = repeats.ALIKE, 2.0
     try:
@@ -230,8 +231,8 @@ def main() -> None:
         rows.append((level, *recall, text_kb, f"{scenes[level][0]:.1f}", f"{scenes[level][1]:.1f}"))
     rows.append(("2, signs around zero", *["-"] * (len(KS) + 1), f"{plain[2][0]:.1f}", f"{plain[2][1]:.1f}"))
     headings = ("level", *(f"LoCoMo recall@{k}" for k in KS), "kB a turn", "scenes recall@5", "kB an event")
-    kept = [(name, *(f"{share:.0f} %" for share in shares)) for name, shares in policies.items()]
-    body = table(headings, rows) + "\n\n" + table(("policy", "asked for", "older half", "newer half"), kept) + _NOT_KEPT
+    kept = [(name, *(f"{share:.0f} %" for share in shares), num) for name, (*shares, num) in policies.items()]
+    body = f"{table(headings, rows)}\n\n{table(_KEPT, kept)}{_NOT_KEPT}"
     figures = {
         "levels": {
             str(level): {
@@ -242,11 +243,13 @@ def main() -> None:
             for level in LEVELS
         },
         "scenes_recall_5_without_centre": round(plain[2][0], 1),
-        "kept_percent": {name: [round(share, 1) for share in shares] for name, shares in policies.items()},
+        "kept_percent": {name: [round(share, 1) for share in shares] for name, (*shares, _) in policies.items()},
+        "events": {name: num for name, (*_, num) in policies.items()},
     }  # fmt: skip
     publish("fading", "What fading costs", body, figures, args.json)
 
 
+_KEPT = ("policy", "asked for", "older half", "newer half", "events listed")
 _NOT_KEPT = """
 
 Tried and left out:

@@ -278,7 +278,7 @@ class Event:
     `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
     memory's directory (so it is of tracks, hits and citations). `level` says how coarsely it is kept:
     0 whole, 1 representatives, 2 those with sign codes for vectors, 3 one with what is left of its
-    neighbours, 4 to 8 half as much of that each time.
+    neighbours, 4 to 9 half as much of that each time.
     """
 
     event_id: int

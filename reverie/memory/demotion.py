@@ -5,9 +5,9 @@
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
     2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
-                        32 moments and 3200 bytes of sentences word for word; visits live on as names of moments,
+                        64 moments and 6400 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
-    4 to 8 remnant      of a stream of which nothing else is left to join: no key frame, and at each level half of the
+    4 to 9 remnant      of a stream of which nothing else is left to join: no key frame, and at each level half of the
                         moments, sentences and bits of the one before, down to one moment; then it goes
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second

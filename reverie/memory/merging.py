@@ -17,7 +17,7 @@ from reverie.memory.summary import central_sentences
 from reverie.memory.thinning import MAX_LABELS, is_held
 
 _MAX_THINGS = 4
-_MAX_TEXT_BYTES = 3200
+_MAX_TEXT_BYTES = 6400
 
 
 def neighbours(db: sqlite3.Connection, stretch: Stretch) -> list[Stretch]:

@@ -32,7 +32,7 @@ _FADES_IN_DAYS = 5.0
 _LEVEL_FACTOR = log(4.0)
 _EPISODE_S = 600.0
 _LAST = 1e15  # beyond every time in seconds and every count
-EPISODE_LEVEL, LAST_LEVEL = 3, 8
+EPISODE_LEVEL, LAST_LEVEL = 3, 9
 
 # The wall time of media time zero. No stream was recorded after it was first written: an anchor that says so is a clock
 # that leapt into the future, and would make all others look old.

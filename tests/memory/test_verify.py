@@ -123,7 +123,7 @@ DAMAGE = {
     "torn words": ("packing", "words that cannot", "UPDATE observation SET words = '[[1' WHERE modality = 3"),
     "an unknown sense": ("packing", "unknown sense 9", "UPDATE observation SET modality = 9 WHERE modality = 4"),
     "torn labels of an event": ("packing", "event 2", "UPDATE event SET labels = x'01' WHERE id = 2"),
-    "an unknown level": ("levels", "unknown level 9", "UPDATE event SET level = 9 WHERE id = 2"),
+    "an unknown level": ("levels", "unknown level 10", "UPDATE event SET level = 10 WHERE id = 2"),
     "a forgotten fading": ("levels", "not noted as faded", "DELETE FROM faded"),
     "a coarse event that is whole": (
         "levels", "and still has", "UPDATE event SET level = 1 WHERE level = 0 AND NOT open",
