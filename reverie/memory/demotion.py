@@ -27,7 +27,17 @@ from reverie.memory.merging import join_events, neighbours, sum_up
 from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
 from reverie.memory.schema import MODALITIES
 from reverie.memory.sign_codes import recode
-from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, delete_rows, select, stretch_of
+from reverie.memory.stretches import (
+    INSIDE,
+    TEXT_CODES,
+    VISION,
+    Demoted,
+    Stretch,
+    delete_rows,
+    repack,
+    select,
+    stretch_of,
+)
 from reverie.memory.thinning import drop_pictures, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
@@ -94,7 +104,9 @@ def demote(
 
 def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, picture_worth: float) -> None:
     ids = [row for (row,) in select(db, "id", stretch, (VISION, *TEXT_CODES))]
-    demoted.rows += recode(db, "vector", ids) + recode(db, "sentence", ids)
+    for table in ("vector", "sentence"):
+        demoted.rows += recode(db, table, ids)
+        repack(db, table, "observation", ids)
     standing_out = db.execute("SELECT surprise, repeats, strength FROM event WHERE id = ?", (stretch.event,)).fetchone()
     if worth(*standing_out) <= picture_worth:
         drop_pictures(db, stretch, demoted)

@@ -283,7 +283,7 @@ CREATE TABLE word_filter (
     num_filters INTEGER NOT NULL,          -- for equal parts of the block, a power of two
     bits BLOB NOT NULL,                    -- of one after the other
     PRIMARY KEY (stream, block)
-) STRICT, WITHOUT ROWID;
+) STRICT;                                  -- with rowids: rows of up to 2 kB would spill to pages of their own
 """
 
 _SEMANTIC = """

@@ -71,6 +71,20 @@ def select(db: sqlite3.Connection, columns: str, stretch: Stretch, codes: tuple[
     ).fetchall()
 
 
+def repack(db: sqlite3.Connection, table: str, key: str, ids: Sequence[int]) -> None:
+    """Write rows that became shorter anew, so that pages which they no longer fill are joined and given back.
+
+    SQLite joins a page with its neighbours when a row of it is deleted, but not when one is overwritten: without this,
+    sign codes would go on taking the space of the vectors that they stand for.
+    """
+    db.execute("PRAGMA defer_foreign_keys = ON")  # until the end of this transaction
+    keys = [(row,) for row in ids]
+    rows = [row for one in keys for row in db.execute(f"SELECT * FROM {table} WHERE {key} = ?", one).fetchall()]
+    db.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)
+    if rows:
+        db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
+
+
 def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) -> None:
     """Delete observations with their vectors and index entries."""
     for row in ids:
