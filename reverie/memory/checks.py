@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -225,9 +226,13 @@ def wrong_familiarity(db: sqlite3.Connection) -> Iterator[Problem]:
 
 def wrong_word_filters(db: sqlite3.Connection) -> Iterator[Problem]:
     """Filters of words whose number or width is no power of two, or that do not fill their row."""
-    for stream, block, num, num_bytes in db.execute("SELECT stream, block, num_filters, length(bits) FROM word_filter"):
+    for stream, block, num, bits in db.execute("SELECT stream, block, num_filters, bits FROM word_filter"):
+        try:
+            num_bytes = len(zlib.decompress(bits))
+        except zlib.error:
+            num_bytes = 0
         width, rest = divmod(num_bytes, num) if num > 0 else (0, 1)
-        if rest or num > NUM_MINUTES or num.bit_count() != 1 or width.bit_count() != 1:
+        if rest or not width or num > NUM_MINUTES or num.bit_count() != 1 or width.bit_count() != 1:
             yield f"word_filter of block {block} of stream {stream}", f"has {num_bytes} bytes for {num} filters"
 
 

@@ -13,7 +13,6 @@ few steps with each write, as many as that has items for, so that none waits for
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -34,6 +33,7 @@ _SLACK_SHARE = 100  # of the time to live: erasing goes through all words, so it
 _CHUNK_EVENTS = 16  # compared in one transaction
 _MOST_SUMS = 8  # events whose vectors are added up in one step
 _ITEMS_A_STEP = 8  # of a write
+_FAR_NS = 1 << 62
 EraseSpan = Callable[[str, TimeSpan], int]  # erases for good, returns how many observations went
 
 
@@ -176,8 +176,7 @@ class Consolidation:
 
     def _watched(self) -> tuple[int, int]:
         """Stream time watched, and how much of it at the last consolidation."""
-        row: sqlite3.Row = self._store.writer.execute(
-            "SELECT coalesce(sum(watched_end_ns - watched_start_ns), 0), (SELECT consolidated_ns FROM memory) "
-            "FROM stream"
-        ).fetchone()
-        return row[0], row[1]
+        db = self._store.writer
+        spans = db.execute("SELECT watched_start_ns, watched_end_ns FROM stream WHERE watched_end_ns NOT NULL")
+        watched_ns = sum(end_ns - start_ns for start_ns, end_ns in spans)  # beyond SQLite's integers, if clocks leapt
+        return watched_ns % _FAR_NS, db.execute("SELECT consolidated_ns FROM memory").fetchone()[0]

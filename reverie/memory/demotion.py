@@ -70,6 +70,7 @@ def demote(
     stretch = stretch_of(db, event)
     if stretch is None:
         return None  # became part of another in the meantime
+    demoted.events += 1
     if stretch.level == 0:
         thin(db, stretch, demoted)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (REPRESENTATIVES_LEVEL, event))
@@ -94,6 +95,8 @@ def demote(
             return None
         thin(db, stretch, demoted)
         sum_up(db, stretch, demoted)
+        if stretch.level > EPISODE_LEVEL and stretch.episode is not None:
+            episodes.join(db, [stretch.episode])  # its summary, too, says no more than what is left
         word_filters.fit(db, stretch, word_filters.MAX_EVENT_BYTES >> (stretch.level - EPISODE_LEVEL))
         labels, picture = summarise(db, stretch.stream, stretch.start_ns, stretch.end_ns, None)
         values = (stretch.level, labels, picture, stretch.event)

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from reverie.memory import entities, notes
+from reverie.memory import entities, episodes, notes
 from reverie.types import TimeSpan
 
 _FAR_NS = 1 << 62
@@ -17,11 +17,13 @@ _INSIDE = "stream = ? AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
 
 
 def erase_derived(db: sqlite3.Connection, expression: str, stream: int, span: TimeSpan | None) -> None:
-    """Delete facts and notes of a stream (in a span, if any) that hold the words."""
+    """Delete facts and notes of a stream (in a span, if any) that hold the words, and episodes to be made anew."""
     bounds = (stream, span.end_ns, span.start_ns) if span else (stream, _FAR_NS, -_FAR_NS)
     facts = f"SELECT id, subject || ' ' || object || ' ' || quote FROM fact WHERE {_INSIDE}"
     with _matching(db, facts, bounds, expression) as found:
         db.executemany("DELETE FROM fact WHERE id = ?", [(row,) for row in found])
+    with _matching(db, f"SELECT id, text FROM episode WHERE {_INSIDE}", bounds, expression) as found:
+        episodes.drop(db, found)
     with _matching(db, f"SELECT id, text FROM note WHERE {_INSIDE}", bounds, expression) as found:
         for row in found:
             notes.drop(db, row)

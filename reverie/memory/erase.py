@@ -53,7 +53,7 @@ class Erased:
     events: int = 0
     labels: int = 0
     templates: int = 0
-    less_familiar_hours: int = 0
+    less_familiar: set[tuple[int, int]] = field(default_factory=set)  # stream and hour
     word_filters: int = 0
     pictures: set[str] = field(default_factory=set)
     found: list[Forgettable] = field(default_factory=list)
@@ -198,7 +198,7 @@ def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int
         (stream, MODALITY_CODES[Modality.VISION], span.end_ns),
     ).fetchone()
     until_ns = next_ns if next_ns is not None else watched_ns
-    erased.less_familiar_hours += familiarity.rebuild(db, stream, known)
+    erased.less_familiar |= familiarity.rebuild(db, stream, known)
     erased.word_filters += word_filters.erase_span(db, stream, span)
     sum_up_anew(db, stream, touched.union(TimeSpan(start_ns=span.end_ns, end_ns=max(until_ns, span.end_ns))))
 

@@ -72,6 +72,7 @@ def erase_text(
         _erase_matches(db, stream, matches, gap_ns, erased)
         erased.word_filters += word_filters.erase_words(db, stream, text, span)
         _drop_votes(db, stream, set(names.values()), span)
+        _drop_named_episodes(db, stream, set(names), span)
     if span is None:
         erase_named(db, expression)
 
@@ -126,7 +127,7 @@ def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_n
     touched += _leave_no_picture(db, stream, moments)
     erased.word_filters += sum(word_filters.erase_span(db, stream, span) for span in spans)
     for hours in _joined(familiarity.whole_hours(span) for span in spans):
-        erased.less_familiar_hours += familiarity.rebuild(db, stream, hours)
+        erased.less_familiar |= familiarity.rebuild(db, stream, hours)
     for span in _joined(touched):
         episodes.drop_touched(db, stream, span.start_ns, span.end_ns)
         sum_up_anew(db, stream, span)
@@ -179,6 +180,13 @@ def _drop_votes(db: sqlite3.Connection, stream: int, names: set[str], span: Time
         if not names.isdisjoint(votes):
             left = {name: count for name, count in votes.items() if name not in names}
             db.execute("UPDATE track SET votes = ? WHERE rowid = ?", (json.dumps(left), row))
+
+
+def _drop_named_episodes(db: sqlite3.Connection, stream: int, names: set[int], span: TimeSpan | None) -> None:
+    """An episode may name what no row that is left of it shows."""
+    bounds = (stream, span.end_ns, span.start_ns) if span else (stream, _FAR_NS, -_FAR_NS)
+    rows = db.execute(f"SELECT id, labels FROM episode WHERE {_OVERLAPPING}", bounds).fetchall()
+    episodes.drop(db, [row for row, labels in rows if not names.isdisjoint(label_rows(labels)["label"].tolist())])
 
 
 def _joined(spans: Iterable[TimeSpan]) -> list[TimeSpan]:

@@ -130,10 +130,10 @@ def whole_hours(span: TimeSpan) -> TimeSpan:
     return TimeSpan(start_ns=span.start_ns // HOUR_NS * HOUR_NS, end_ns=(last + 1) * HOUR_NS)
 
 
-def rebuild(db: sqlite3.Connection, stream: int, span: TimeSpan) -> int:
-    """After an erasure in a span: make the hours it touches anew. Return how many of them know less than before.
+def rebuild(db: sqlite3.Connection, stream: int, span: TimeSpan) -> set[tuple[int, int]]:
+    """After an erasure in a span: make the hours it touches anew. Return (stream, hour) of those that know less.
 
-    Those are the hours of which some moments had been demoted: no row is left of them.
+    They are the hours of which some moments had been demoted: no row is left of them.
     """
     hours = whole_hours(span)
     first, last = hours.start_ns // HOUR_NS, hours.end_ns // HOUR_NS - 1
@@ -152,10 +152,11 @@ def rebuild(db: sqlite3.Connection, stream: int, span: TimeSpan) -> int:
         "SELECT start_ns, end_ns FROM faded WHERE stream = ? AND start_ns < ? AND end_ns > ?",
         (stream, high_ns, low_ns),
     ).fetchall()
-    return sum(
-        any(start_ns < (hour + 1) * HOUR_NS and end_ns > hour * HOUR_NS for start_ns, end_ns in faded)
-        for hour in {hour for (hour,) in held}
-    )
+    return {
+        (stream, hour)
+        for (hour,) in held
+        if any(start_ns < (hour + 1) * HOUR_NS and end_ns > hour * HOUR_NS for start_ns, end_ns in faded)
+    }
 
 
 def trim(db: sqlite3.Connection, max_bytes: int, step_bytes: int) -> bool:

@@ -25,9 +25,9 @@ from reverie.memory.pictures import is_jpeg
 from reverie.memory.priming import open_event, prime
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
-from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import CAME_LATE, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
-from reverie.memory.sifting import is_sound, with_text
+from reverie.memory.sifting import is_sound, is_timely, with_text
 from reverie.memory.vectors import dequantise, quantise
 from reverie.memory.visits import extend, follow
 from reverie.types import (
@@ -95,15 +95,20 @@ class Ingest:
         for item in items:
             if isinstance(item, Observation):
                 key = (item.stream_id, MODALITY_CODES[item.modality], item.seq)
-                if key in seen or self._is_known(item):
+                if not is_sound(item):
+                    tally.counts["rejected"] += 1
+                elif key in seen or self._is_known(item):
                     tally.counts["repeated"] += 1
-                elif not is_sound(item) or not self._has_width(item, widths):
+                elif not self._has_width(item, widths):
                     tally.counts["rejected"] += 1
                 else:
                     seen.add(key)
                     kept.append(with_text(item))
             elif isinstance(item, StreamStart | Watermark | Gap | EndOfStream):
-                kept.append(item)
+                if is_timely(item):
+                    kept.append(item)
+                else:
+                    tally.counts["rejected"] += 1
             elif not isinstance(item, Cut):
                 raise TypeError(f"memory keeps observations, not a {type(item).__name__}: send it through perception")
         return kept
@@ -140,6 +145,9 @@ class Ingest:
                 self._advance(item.stream_id, item.pts_ns, tally)
             elif isinstance(item, EndOfStream):
                 self._end(item, tally)
+        texts = [item.text for item in items if isinstance(item, Observation) and item.modality in TEXT_MODALITIES]
+        if any(texts):
+            lexical.merge_some(self._db, sum(len(text.encode()) for text in texts))
 
     # --- what is refused ----------------------------------------------------------------------
 
@@ -280,21 +288,40 @@ class Ingest:
         return cursor.lastrowid
 
     def _widen(self, stream: _Stream, span: TimeSpan, late: bool) -> None:
-        """Count the span as watched; a late one may lie before the first event, which then begins earlier."""
+        """Count the span as watched; a late one may lie before the first event."""
         self._db.execute(
             "UPDATE stream SET watched_start_ns = min(coalesce(watched_start_ns, ?1), ?1), "
             "watched_end_ns = max(coalesce(watched_end_ns, ?2), ?2) WHERE id = ?3",
             (span.start_ns, span.end_ns, stream.row),
         )
         if late:
-            self._db.execute(
-                "UPDATE event SET start_ns = ?2 WHERE id = (SELECT id FROM event WHERE stream = ?1 "
-                "ORDER BY start_ns LIMIT 1) AND start_ns > ?2",
-                (stream.row, span.start_ns),
-            )
+            self._begin_earlier(stream.row, span)
         if stream.ended:
             self._db.execute("UPDATE stream SET ended = 0 WHERE id = ?", (stream.row,))
             stream.ended = False
+
+    def _begin_earlier(self, stream: int, span: TimeSpan) -> None:
+        """What came before the first event lengthens it, if it is still whole and stays short, or is one of its own."""
+        first = self._db.execute(
+            "SELECT id, start_ns, end_ns, level, episode FROM event WHERE stream = ? ORDER BY start_ns LIMIT 1",
+            (stream,),
+        ).fetchone()
+        if first is None or first[1] <= span.start_ns:
+            return
+        event, first_ns, end_ns, level, episode = first
+        if level == 0 and episode is None and end_ns - span.start_ns <= ns(self._config.max_s):
+            self._db.execute("UPDATE event SET start_ns = ? WHERE id = ?", (span.start_ns, event))
+            return
+        end_ns = min(first_ns, max(span.end_ns, span.start_ns + ns(self._config.min_s)))
+        labels, picture = summarise(self._db, stream, span.start_ns, end_ns, None)
+        self._db.execute(
+            "INSERT INTO event (stream, start_ns, end_ns, open, cause, previous, carries, labels, picture) "
+            "VALUES (?, ?, ?, 0, 'start', 0, 0, ?, ?)",
+            (stream, span.start_ns, end_ns, labels, picture),
+        )
+        if end_ns < first_ns:
+            values = (stream, end_ns, first_ns, CAME_LATE)
+            self._db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", values)
 
     def _recognise_later(self, stream: _Stream, at_ns: int) -> None:
         """A straggler of an event that is closed enters the filter of its hour now."""

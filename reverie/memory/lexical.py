@@ -30,6 +30,7 @@ from numpy import ndarray
 
 Table = Literal["observation_text", "label_text"]
 _COLUMN = {"observation_text": "text", "label_text": "name"}
+_MERGE_PAGES, _MERGE_BYTES_A_PAGE = 4, 1024  # a term is written anew at each of a few levels
 _K1_PLUS_1 = 2.2  # FTS5's bm25() has k1 = 1.2
 _MAX_TERMS = 48
 _MAX_PHRASE_WORDS = 5
@@ -217,6 +218,18 @@ def add(connection: sqlite3.Connection, table: Table, row: int, text: str) -> No
 def remove(connection: sqlite3.Connection, table: Table, row: int, text: str) -> None:
     """Take one entry out. `text` must be what was added, and the content row must still be there or just gone."""
     connection.execute(f"INSERT INTO {table} ({table}, rowid, {_COLUMN[table]}) VALUES ('delete', ?, ?)", (row, text))
+
+
+def merge_some(connection: sqlite3.Connection, num_bytes: int) -> bool:
+    """Merge about as many pages of segments as so many bytes of text, entered or removed, will cost in all.
+
+    FTS5 would do so itself whenever a level of segments is full, all of it in one transaction, which the log would
+    have to hold: megabytes for a text of a few words. False when there is no more (for now).
+    """
+    before = connection.total_changes
+    num_pages = _MERGE_PAGES + num_bytes // _MERGE_BYTES_A_PAGE
+    connection.execute("INSERT INTO observation_text (observation_text, rank) VALUES ('merge', ?)", (num_pages,))
+    return connection.total_changes - before > 1  # the statement itself counts as one change
 
 
 def purge(connection: sqlite3.Connection) -> None:

@@ -274,7 +274,7 @@ class Memory(Upkeep, Semantic):
             templates=erased.templates,
             bytes_freed=0 if dry_run else max(0, bytes_before - _directory_bytes(self.root)),
             complete=complete,
-            less_familiar_hours=erased.less_familiar_hours,
+            less_familiar_hours=len(erased.less_familiar),
             word_filters=erased.word_filters,
             dry_run=dry_run,
             found=tuple(erased.found) if dry_run else (),

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
-from reverie.memory import facts, familiarity
+from reverie.memory import facts, familiarity, lexical
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -23,7 +23,7 @@ from reverie.memory.store import Store
 from reverie.memory.stretches import Demoted
 
 _ROW_BYTES = 700  # of a moment with its vector and index entries
-_MERGE_PAGES = 32
+_MERGE_BYTES = 8 << 10  # of texts, for which the text index is merged in one transaction
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
 _FACT_SHARE = 8  # of the budget: what facts take at most; superseded ones go first
@@ -94,7 +94,7 @@ class Room:
             self._rank(None)
             self._sink(target_bytes - self.budget.part_bytes, demoted, at_all_costs)  # not in every write
             self.rank_again()
-        if demoted.texts:
+        for _ in range(1 + demoted.text_bytes // _MERGE_BYTES if demoted.text_bytes else 0):
             self._merge_index()
         return touched
 
@@ -113,9 +113,9 @@ class Room:
             if not going_on:
                 break
 
-    def fold_log(self) -> bool:
-        """Keep the log within its share. False when it is larger and a reader holds it."""
-        return self.budget.log_size <= self.budget.log_bytes // 2 or self._store.checkpoint()
+    def fold_log(self, share: int = 2) -> bool:
+        """Keep the log within half (a `share`-th) of its share. False when it is larger and a reader holds it."""
+        return self.budget.log_size <= self.budget.log_bytes // share or self._store.checkpoint()
 
     def _would_pass(self, needed_bytes: int) -> bool:
         return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes
@@ -149,7 +149,7 @@ class Room:
         """One transaction, that takes about as many bytes of rows as are wanted."""
         demoted = Demoted()
         with self._store.transaction(synced=True) as db:
-            while ranked and demoted.rows * _ROW_BYTES < wanted_bytes:
+            while ranked and demoted.num_bytes < wanted_bytes:
                 value, _, event = heappop(ranked)
                 again = self._ranking.again(event)
                 if again is not None and again[0] <= value:  # else it was recalled or took in others since
@@ -161,15 +161,15 @@ class Room:
             kept = min(max(self.budget.max_bytes >> 14, low), high)
             db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
         self._store.pictures.remove(sorted(demoted.pictures), lasting=False)
-        total.rows, total.texts = total.rows + demoted.rows, total.texts + demoted.texts
+        total.text_bytes += demoted.text_bytes
 
     def _merge_index(self) -> bool:
         """Let the text index drop a few pages of what was removed from it. False when there is no more (for now)."""
+        if not self.fold_log(4):
+            return False
         with self._store.transaction() as db:
-            before = db.total_changes
-            db.execute(f"INSERT INTO observation_text (observation_text, rank) VALUES ('merge', {_MERGE_PAGES})")
-            done = db.total_changes - before < 2  # FTS5's sign that there was nothing to merge
-        return self.fold_log() and not done
+            more = lexical.merge_some(db, _MERGE_BYTES)
+        return self.fold_log() and more
 
     def _give_back(self, spare_bytes: int) -> None:
         """Free pages beyond these return to the disk, a few in each write."""

@@ -51,6 +51,7 @@ TEXT_MODALITIES = (Modality.WRITING, Modality.SPEECH, Modality.SOUND)
 # Reasons of the gaps that `Memory.forget` leaves behind: the span itself, and, where a picture that stood
 # before it went too, the time for which there is no picture now.
 FORGOTTEN, FORGOTTEN_PICTURES = "forgotten", "forgotten pictures"
+CAME_LATE = "before it came late"  # between two runs of which the earlier one came after the later one
 A_LOSS = (
     f"(end_ns - start_ns >= ? OR reason IN ('{FORGOTTEN}', '{FORGOTTEN_PICTURES}'))"  # no picture stands through it
 )
@@ -165,6 +166,8 @@ CREATE TABLE gap (
 
 CREATE VIRTUAL TABLE observation_text USING fts5(
     text, content='observation', content_rowid='id', tokenize='porter unicode61');
+INSERT INTO observation_text (observation_text, rank) VALUES ('automerge', 0);    -- see `lexical.merge_some`
+INSERT INTO observation_text (observation_text, rank) VALUES ('crisismerge', 64);
 CREATE VIRTUAL TABLE label_text USING fts5(
     name, content='label', content_rowid='id', tokenize='porter unicode61');
 """

@@ -15,16 +15,25 @@ VISION, OBJECTS, WRITING, SPEECH = (
     MODALITY_CODES[modality] for modality in (Modality.VISION, Modality.OBJECTS, Modality.WRITING, Modality.SPEECH)
 )
 TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
+_EVENT_BYTES = 8192
+_ROW_BYTES = 700  # of a moment with its vector and index entries
+_TEXT_FACTOR = 8
 INSIDE = "stream = ? AND start_ns >= ? AND start_ns < ?"
 
 
 @dataclass(slots=True)
 class Demoted:
-    """What demotions took: rows touched, texts gone, and the names of pictures that no row holds any more."""
+    """What demotions took: events, rows, bytes of texts, and the names of pictures that no row holds any more."""
 
+    events: int = 0
     rows: int = 0
-    texts: int = 0
+    text_bytes: int = 0
     pictures: set[str] = field(default_factory=set)
+
+    @property
+    def num_bytes(self) -> int:
+        """About what they made the log grow by: a few pages for an event, its rows, and texts in their index."""
+        return _EVENT_BYTES * self.events + _ROW_BYTES * self.rows + _TEXT_FACTOR * self.text_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +100,7 @@ def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) ->
         text, modality = db.execute("SELECT text, modality FROM observation WHERE id = ?", (row,)).fetchone()
         if text and modality in TEXT_CODES:
             lexical.remove(db, "observation_text", row, text)
-            demoted.texts += 1
+            demoted.text_bytes += len(text.encode())
     keys = [(row,) for row in ids]
     for table, key in (("vector", "observation"), ("sentence", "observation"), ("observation", "id")):
         db.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)

@@ -19,6 +19,7 @@ erasure empties every minute that what is forgotten may have been in. A text lon
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -95,8 +96,7 @@ def fit(db: sqlite3.Connection, stretch: Stretch, max_bytes: int = MAX_EVENT_BYT
             _delete(db, stretch.stream, block)
             del blocks[block]
         else:
-            _write(db, stretch.stream, block, halved)
-            blocks[block] = halved.size // 8
+            blocks[block] = _write(db, stretch.stream, block, halved)
 
 
 def _halved(filters: Filters) -> Filters | None:
@@ -193,15 +193,17 @@ def _read(db: sqlite3.Connection, stream: int, block: int) -> Filters | None:
     ).fetchone()
     if row is None:
         return None
-    filters: Filters = np.unpackbits(np.frombuffer(row[1], np.uint8)).reshape(row[0], -1).astype(bool)
+    filters: Filters = np.unpackbits(np.frombuffer(zlib.decompress(row[1]), np.uint8)).reshape(row[0], -1).astype(bool)
     return filters
 
 
-def _write(db: sqlite3.Connection, stream: int, block: int, filters: Filters) -> None:
+def _write(db: sqlite3.Connection, stream: int, block: int, filters: Filters) -> int:
+    """Return how many bytes it takes."""
     _delete(db, stream, block)
+    packed = zlib.compress(np.packbits(filters).tobytes())  # a clip of a minute leaves all others empty
     if filters.any():
-        packed = np.packbits(filters).tobytes()
         db.execute("INSERT INTO word_filter VALUES (?, ?, ?, ?)", (stream, block, len(filters), packed))
+    return len(packed)
 
 
 def _delete(db: sqlite3.Connection, stream: int, block: int) -> None:

@@ -18,25 +18,34 @@ EXCITED, CALM = (0.65, 1.0), (0.0, 0.35)
 NAMES = {EXCITED: "excited voices", CALM: "calm voices"}
 
 _VERBS = {"shout": EXCITED, "yell": EXCITED, "scream": EXCITED, "whisper": CALM, "murmur": CALM, "mutter": CALM}
-_VERB = re.compile(rf"\b(?P<verb>{'|'.join(_VERBS)})(?P<ending>s|ed|ing|)\b(?: at (?:me|us|him|her|them|you)\b)?", re.I)
+_NOUN_AFTER = "".join(
+    rf"(?<!\b{word} )" for word in ["the", "a", "an", "any", "some", "no", "of", "hear", "heard", "there"]
+)
+_VERB = re.compile(
+    rf"{_NOUN_AFTER}\b(?P<verb>{'|'.join(_VERBS)})(?P<ending>s|ed|ing|)\b(?: at (?:me|us|him|her|them|you)\b)?"
+)
+_ASKED = re.compile(r"\b(?:do|does|did|to|can|could|will|would|not)\b", re.I)  # what a plain "shout" needs to be a verb
 _SAYS = {"": "say", "s": "says", "ed": "said", "ing": "saying"}
 _SAY = re.compile(
     r"\b(?:say|says|said|saying|spoken?|speak(?:s|ing)?|talk(?:s|ed|ing)?|tell|told|ask(?:s|ed)?)\b", re.I
 )
 _MANNER = re.compile(
-    r"\b(?:(?P<excited>loudly|excitedly|angrily)|(?P<calm>quietly|softly|calmly)|"
+    r"(?<!\bthe )(?<!\ba )(?<!\ban )\b(?:(?P<excited>loudly|excitedly|angrily)|(?P<calm>quietly|softly|calmly)|"
     r"in an? (?:(?P<excited_voice>loud|excited|angry|raised)|(?P<calm_voice>low|quiet|soft|calm)) voice)\b",
     re.I,
 )
 _ANOTHER_CLAUSE = re.compile(
-    r"(?:^(?:while|as|after|before|until|once|during)|(?<=\S) +(?:while|when|after|before|as|until|since|once))\b", re.I
+    r"^(?:while|as|after|before|until|once|during)\b|^when\b[^?]*,|"
+    r"(?<=\S) +(?:while|when|after|before|as|until|since|once)\b",
+    re.I,
 )
 
 
 def find_voice(text: str) -> tuple[Arousal | None, str]:
     """The range of arousal that a question asks for, and the question with a plain "say" instead; None for any voice.
 
-    Only its main clause counts, and what stands in quotation marks never: it may be what was said.
+    Only verbs of its main clause count ("did you hear a scream" asks for a sound), and what stands in quotation marks
+    never: it may be what was said.
     """
     clause = _ANOTHER_CLAUSE.search(text)
     main = text[: clause.start()] if clause else text
@@ -47,9 +56,10 @@ def find_voice(text: str) -> tuple[Arousal | None, str]:
             return None, text
         wanted = EXCITED if manner["excited"] or manner["excited_voice"] else CALM
         return wanted, " ".join((text[: manner.start()] + text[manner.end() :]).split())
-    if (verb := _VERB.search(main)) is None:
+    verb = _VERB.search(main)
+    if verb is None or (not verb["ending"] and not _ASKED.search(main[: verb.start()])):
         return None, text
-    return _VERBS[verb["verb"].lower()], text[: verb.start()] + _SAYS[verb["ending"].lower()] + text[verb.end() :]
+    return _VERBS[verb["verb"]], text[: verb.start()] + _SAYS[verb["ending"]] + text[verb.end() :]
 
 
 @dataclass(frozen=True, slots=True)

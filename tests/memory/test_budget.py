@@ -13,7 +13,9 @@ import pytest
 from reverie.clock import ManualClock
 from reverie.errors import MemoryFull, UsageError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory.demotion import demote
 from reverie.memory.pictures import PictureFolder
+from reverie.memory.stretches import Demoted
 from reverie.types import EndOfStream, Modality, Query, StreamStart, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
@@ -303,3 +305,52 @@ def test_pictures_that_will_not_be_kept_take_no_room(tmp_path, picture_bytes):
         memory.write([replace(seen("one scene", at_s, noise=0.1), thumbnail=picture) for at_s in range(120)])
         assert {event.level for event in memory.timeline()} == {0}
         assert memory.stats().observations["vision"] == 120
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("texts_a_write", "words", "writes"),
+    [(1, 8, 600), (1, 800, 200), (4, 800, 60)],
+    ids=["many clips", "long texts", "long texts at once"],
+)
+def test_the_log_stays_in_its_share_whatever_an_event_weighs(tmp_path, texts_a_write, words, writes):
+    """A clip gives up no row when it fades, and a long text far more of the index than a row."""
+    rng = np.random.default_rng(1)
+    limit = texts_a_write << 20
+    watcher = Watcher(tmp_path / "m")
+    watcher.start()
+    with open_memory(tmp_path / "m", limit, short_term_s=60.0) as memory:
+        for write in range(writes):
+            items = []
+            for number in range(write * texts_a_write, (write + 1) * texts_a_write):
+                stream = f"clip {number}" if words == 8 else "chat"
+                at_s = 0 if words == 8 else 10 * number
+                text = " ".join(f"word{k}" for k in rng.integers(0, 20_000, words))
+                items.append(said(text, at_s, at_s + 4, stream) if words == 8 else wrote(text, at_s))
+                items += [EndOfStream(stream_id=stream, pts_ns=ns(5))] if words == 8 else []
+            memory.write(items)
+        assert memory._store.reader.execute("SELECT count(*) FROM faded").fetchone()[0]
+        assert memory.verify().sound
+    assert watcher.stop() <= TOLERANCE * limit
+
+
+def wrote(text, at_s):
+    return replace(said(text, at_s, at_s + 5, "chat"), modality=Modality.WRITING, words=())
+
+
+def test_what_became_sign_codes_gives_its_pages_back(tmp_path):
+    """SQLite keeps the pages of rows that are overwritten by shorter ones."""
+    taken = []
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords(384), mode="w") as memory:
+        memory.write([said(f"the {k}th thing that somebody said", 5 * k, 5 * k + 3) for k in range(400)])
+        memory.write([EndOfStream(stream_id="tv", pts_ns=ns(2000))])
+        for _ in range(3):
+            pages = memory._store.writer.execute("SELECT sum(pgsize) FROM dbstat WHERE name IN ('vector', 'sentence')")
+            taken.append(pages.fetchone()[0])
+            with memory._store.transaction() as db:
+                for event in memory.timeline():
+                    demote(db, event.event_id, Demoted(), picture_worth=0.0)
+        assert memory.verify().sound
+    whole, representatives, codes = taken
+    assert representatives <= whole
+    assert codes < whole / 3

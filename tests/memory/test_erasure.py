@@ -308,3 +308,27 @@ def test_say_what_to_forget(memory):
         memory.forget()
     with pytest.raises(UsageError, match="no stream is called 'x'"):
         memory.forget(stream_ids=["x"])
+
+
+def test_a_summary_says_no_more_than_what_is_left_and_is_forgotten_with_it(tmp_path):
+    with Memory.open(tmp_path / "m", text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said(f"common talk of the day and secret{k}word", 10 * k, 10 * k + 4) for k in range(60)])
+        memory.write([EndOfStream(stream_id="tv", pts_ns=ns(600))])
+        memory.consolidate()
+        for _ in range(12):
+            with memory._store.transaction() as db:
+                for event in memory.timeline():
+                    demote(db, event.event_id, Demoted(), picture_worth=0.0, at_all_costs=True)
+            left = " ".join(row.text for row in memory.rows())
+            if max((event.level for event in memory.timeline()), default=9) >= 6:
+                break
+        (episode,) = memory.episodes()
+        assert 0 < len(episode.text) < 400
+        assert set(episode.text.split()) <= set(left.split())
+        word = episode.text.split()[-1]
+        with memory._store.transaction() as db:  # one from before summaries were made anew
+            db.execute("UPDATE episode SET text = text || ' plainleftover'")
+        for gone in ("plainleftover", word):
+            memory.forget(text=gone)
+            assert bytes_in(tmp_path / "m", gone.encode()) == []
+        assert memory.verify().sound

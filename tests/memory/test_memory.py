@@ -7,15 +7,20 @@ import pytest
 from reverie.clock import ManualClock
 from reverie.errors import MemoryStoreError
 from reverie.memory import Memory
+from reverie.memory.demotion import demote
+from reverie.memory.stretches import Demoted
 from reverie.types import (
     AudioChunk,
     Cut,
     EndOfStream,
     Gap,
+    Label,
     Modality,
     Query,
     StreamStart,
+    TimeSpan,
     Watermark,
+    Word,
     ns,
 )
 from tests.memory.reading import assert_whole, rows_of
@@ -320,3 +325,52 @@ def test_an_observation_far_ahead_is_kept_and_what_follows_is_counted_late(memor
         assert at_s in {hit.span.start_s for hit in memory.search(Query(text=words, k=4))}
     assert len(memory.timeline()) < 6
     assert memory.write([said("beyond all time", 200 * 365 * 86_400.0, 200 * 365 * 86_400.0 + 1)]).rejected == 1
+
+
+def test_clocks_that_were_set_after_years_stop_nothing(memory):
+    years_s = 56.9 * 365 * 86_400
+    for number in range(6):
+        name = f"camera {number}"
+        memory.write([said("before", 0, 1, name), said("after the clock was set", years_s, years_s + 1, name)])
+    for at_s in range(0, 1300, 60):
+        memory.write([said("all is well", at_s, at_s + 2, "fine")])
+    assert memory.consolidate().complete
+    assert memory.verify().sound
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_what_comes_before_the_first_event_is_kept_whatever_became_of_that(memory, steps):
+    memory.write([seen(f"scene {at // 60}", 1000 + at, noise=0.1) for at in range(0, 1200, 2)])
+    memory.write([EndOfStream(stream_id="tv", pts_ns=ns(2200))])
+    memory.consolidate()
+    for _ in range(steps):
+        with memory._store.transaction() as db:
+            for event in memory.timeline():
+                demote(db, event.event_id, Demoted(), picture_worth=0.0)
+    receipt = memory.write([seen("cat", at) for at in (990, 500, 502, 10)])
+    assert (receipt.committed, receipt.late) == (4, 4)
+    assert memory.verify().sound
+    assert [event.span.start_ns for event in memory.timeline()][:3] == [ns(10), ns(500), ns(990)]
+    assert all(event.span.duration_ns <= ns(60) or event.level for event in memory.timeline())
+    memory.consolidate()
+    assert memory.verify().sound
+
+
+def test_times_and_texts_that_cannot_be_stored_are_refused_and_counted(memory):
+    far = 1 << 62
+    refused = [
+        Watermark(stream_id="tv", pts_ns=far),
+        Gap(stream_id="tv", span=TimeSpan(start_ns=0, end_ns=far), reason="lost"),
+        StreamStart(stream_id="tv", uri="\ud800", live=False, has_video=True, has_audio=True),
+        EndOfStream(stream_id="tv", pts_ns=-far),
+        said("half a \udc00 pair", 1, 2),
+        dataclasses.replace(said("fine", 3, 4), seq=1 << 70),
+        dataclasses.replace(seen("cat", 5), labels=(Label(name="cat", score=1e300),)),
+        dataclasses.replace(
+            said("word", 6, 7), words=(Word(text="word", span=TimeSpan(start_ns=0, end_ns=1 << 70), score=1.0),)
+        ),
+    ]
+    for _ in range(2):  # of a stream that is not known, and of one that is
+        assert memory.write(refused).rejected == len(refused)
+        memory.write([said("known now", 10, 11)])
+    assert memory.verify().sound

@@ -36,6 +36,13 @@ def reasoner():
         ("Who said that people scream there?", None, None),
         ("What was on the screen while he shouted?", None, None),
         ("Before she whispered, what was said?", None, None),
+        ("When she shouted, what did the dog do?", None, None),
+        ("When was there a scream?", None, None),
+        ("Did you hear screaming?", None, None),
+        ("When did the scream come?", None, None),
+        ("Who was in the hall of the whispers?", None, None),
+        ("What is written on the Scream poster?", None, None),
+        ("What did he say about the loudly barking dog?", None, None),
     ],
 )
 def test_the_words_of_a_voice_become_a_range_and_a_plain_question(asked, arousal, rest):

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from reverie.clock import ManualClock
 from reverie.reasoning import Reasoner, ReasonerConfig
+from reverie.reasoning.places import find_place
 from reverie.types import StreamStart, ns
 from tests.reasoning.fakes import SENSES, FakeRetriever
 
@@ -145,3 +146,22 @@ def test_streams_of_two_zones_are_asked_each_for_its_own_hour():
 def test_a_stream_of_an_unknown_zone_is_refused():
     with pytest.raises(ValueError, match="no time zone 'Europe/Nowhere'; give an IANA name"):
         StreamStart(stream_id="a", uri="", live=True, has_video=True, has_audio=True, timezone="Europe/Nowhere")
+
+
+@pytest.mark.parametrize(
+    ("asked", "streams"),
+    [
+        ("When did you see a cat in the Kitchen?", {"a", "b"}),
+        ("When did you see a cat in the garage (left) yesterday?", {"c"}),
+        ("Was a cat in the office after 0:05?", {"d"}),
+        ("When did you see a cat in the kitchen garden?", {"a", "b", "c", "d"}),
+    ],
+)
+def test_a_place_is_known_however_it_is_written_and_only_whole(asked, streams):
+    memory = FakeRetriever()
+    for name in "abcd":
+        memory.watched(60, stream_id=name).track("cat", 10, 20, stream_id=name)
+    places = ("Kitchen", "kitchen", "garage (left)", " office ")
+    memory.records[:] = [replace(r, place=p) for r, p in zip(memory.records, places, strict=True)]
+    found, _ = find_place(asked, memory.records)
+    assert set(found or "abcd") == streams
