@@ -327,6 +327,12 @@ def test_an_observation_far_ahead_is_kept_and_what_follows_is_counted_late(memor
     assert memory.write([said("beyond all time", 200 * 365 * 86_400.0, 200 * 365 * 86_400.0 + 1)]).rejected == 1
 
 
+def test_a_watermark_may_come_before_anything_else(memory):
+    memory.write([Watermark(stream_id="tv", pts_ns=ns(5)), Watermark(stream_id="radio", pts_ns=ns(5))])
+    memory.write([said("all is well", 6, 8)])
+    assert memory.consolidate().complete
+
+
 def test_clocks_that_were_set_after_years_stop_nothing(memory):
     years_s = 56.9 * 365 * 86_400
     for number in range(6):
