@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -280,11 +281,10 @@ class Browse:
         codes = tuple(MODALITY_CODES[modality] for modality in modalities or tuple(Modality))
         marks = ",".join("?" * len(codes))
         low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)
-        names = {row: (name, kind) for row, name, kind in self._db.execute("SELECT id, name, kind FROM label")}
         decoder = Decoder(self._db)
         page, last = 5_000, (-1, -(1 << 62), -1, -(1 << 62))
         while True:
-            found = self._db.execute(
+            found, names = self._with_names(
                 "SELECT o.stream, o.start_ns, o.modality, o.seq, s.name, o.end_ns, o.confidence, o.text, o.labels, "
                 "o.boxes, o.words, o.starts_shot, o.arousal, e.name, v.scale, v.code, "
                 "v.centre FROM observation o JOIN stream s ON s.id = o.stream "
@@ -293,7 +293,7 @@ class Browse:
                 "AND o.start_ns < ? AND max(o.end_ns, o.start_ns + 1) > ? "
                 "ORDER BY o.stream, o.start_ns, o.modality, o.seq LIMIT ?",
                 (*last, *codes, high, low, page),
-            ).fetchall()
+            )
             for _, start, code, seq, name, end, *rest in found:
                 if stream_ids and name not in stream_ids:
                     continue
@@ -309,6 +309,17 @@ class Browse:
             if len(found) < page:
                 return
             last = found[-1][:4]
+
+    def _with_names(
+        self, query: str, values: tuple[Any, ...]
+    ) -> tuple[list[tuple[Any, ...]], dict[int, tuple[str, str]]]:
+        """Rows, and name and kind of every label, in one snapshot: another process may write meanwhile."""
+        self._db.execute("BEGIN")
+        try:
+            names = self._db.execute("SELECT id, name, kind FROM label").fetchall()
+            return self._db.execute(query, values).fetchall(), {row: (name, kind) for row, name, kind in names}
+        finally:
+            self._db.execute("COMMIT")
 
     def stats(self, root: Path) -> MemoryStats:
         """Counts and bytes, by kind and part."""

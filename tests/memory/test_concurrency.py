@@ -14,7 +14,7 @@ import pytest
 
 from reverie.memory import Memory
 from reverie.types import Query
-from tests.memory.worlds import BagOfWords, batches, make_stream, said, seen, things
+from tests.memory.worlds import BagOfWords, batches, make_stream, said, seen, span, things
 
 READER = """
 import json, sys
@@ -206,3 +206,19 @@ def test_descriptors_that_only_read_a_head_do_not_pile_up(tmp_path):
         ):
             pass
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_rows_are_read_with_the_names_that_they_had_then(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as writer:
+        writer.write([seen("cat", 0)])
+        with Memory.open(tmp_path, text_encoder=BagOfWords()) as reader:
+
+            def write_before(statement):
+                if statement.startswith("SELECT o.stream, o.start_ns") and not writer.rows(span=span(5, 6)):
+                    writer.write([seen("a thing with a name of its own", 5)])
+
+            reader._store.reader.set_trace_callback(write_before)
+            before = reader.rows()
+            reader._store.reader.set_trace_callback(None)
+            assert len(reader.rows()) == 2
+    assert [label.name for row in before for label in row.labels] == ["cat", "red"]
