@@ -178,7 +178,5 @@ class Consolidation:
         """Stream time watched (beyond what SQL sums, where clocks leapt), and how much at the last consolidation."""
         db = self._store.writer
         spans = db.execute("SELECT coalesce(watched_start_ns, watched_end_ns), watched_end_ns FROM stream")
-        watched_ns = sum(
-            end_ns - start_ns for start_ns, end_ns in spans if end_ns is not None
-        )  # beyond SQLite's integers, if clocks leapt
+        watched_ns = sum(end_ns - start_ns for start_ns, end_ns in spans if end_ns is not None)
         return watched_ns % _FAR_NS, db.execute("SELECT consolidated_ns FROM memory").fetchone()[0]

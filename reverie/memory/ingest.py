@@ -27,7 +27,7 @@ from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import CAME_LATE, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
-from reverie.memory.sifting import is_sound, is_timely, with_text
+from reverie.memory.sifting import is_sound, is_well_formed, with_text
 from reverie.memory.vectors import dequantise, quantise
 from reverie.memory.visits import extend, follow
 from reverie.types import (
@@ -105,7 +105,7 @@ class Ingest:
                     seen.add(key)
                     kept.append(with_text(item))
             elif isinstance(item, StreamStart | Watermark | Gap | EndOfStream):
-                if is_timely(item):
+                if is_well_formed(item):
                     kept.append(item)
                 else:
                     tally.counts["rejected"] += 1

@@ -223,8 +223,8 @@ def remove(connection: sqlite3.Connection, table: Table, row: int, text: str) ->
 def merge_some(connection: sqlite3.Connection, num_bytes: int) -> bool:
     """Merge about as many pages of segments as so many bytes of text, entered or removed, will cost in all.
 
-    FTS5 would do so itself whenever a level of segments is full, all of it in one transaction, which the log would
-    have to hold: megabytes for a text of a few words. False when there is no more (for now).
+    Left to itself FTS5 merges a level of segments whole when it is full, within the write that fills it, and the log
+    has to hold all of that: megabytes, however short the text. False when there was nothing to merge.
     """
     before = connection.total_changes
     num_pages = _MERGE_PAGES + num_bytes // _MERGE_BYTES_A_PAGE

@@ -20,9 +20,8 @@ from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, demote
 from reverie.memory.retention import Ranking, Victim, worth
 from reverie.memory.store import Store
-from reverie.memory.stretches import Demoted
+from reverie.memory.stretches import ROW_BYTES, Demoted
 
-_ROW_BYTES = 700  # of a moment with its vector and index entries
 _MERGE_BYTES = 8 << 10  # of texts, for which the text index is merged in one transaction
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
@@ -94,7 +93,7 @@ class Room:
             self._rank(None)
             self._sink(target_bytes - self.budget.part_bytes, demoted, at_all_costs)  # not in every write
             self.rank_again()
-        for _ in range(1 + demoted.text_bytes // _MERGE_BYTES if demoted.text_bytes else 0):
+        for _ in range(-(-demoted.text_bytes // _MERGE_BYTES)):
             self._merge_index()
         return touched
 
@@ -108,7 +107,7 @@ class Room:
         """Repeat a step that takes about so many rows, each in a transaction of its own, until it returns False."""
         for _ in range(at_most):
             with self._store.transaction() as db:
-                going_on = step(db, max(self.budget.part_bytes // _ROW_BYTES, 1))
+                going_on = step(db, max(self.budget.part_bytes // ROW_BYTES, 1))
             self.fold_log()
             if not going_on:
                 break

@@ -284,7 +284,7 @@ CREATE TABLE word_filter (
     stream INTEGER NOT NULL REFERENCES stream,
     block INTEGER NOT NULL,                -- of media time: start_ns / 3840 s
     num_filters INTEGER NOT NULL,          -- for equal parts of the block, a power of two
-    bits BLOB NOT NULL,                    -- of one after the other
+    bits BLOB NOT NULL,                    -- of one after the other, packed by zlib
     PRIMARY KEY (stream, block)
 ) STRICT;                                  -- with rowids: rows of up to 2 kB would spill to pages of their own
 """

@@ -31,7 +31,7 @@ def is_sound(item: Observation) -> bool:
     return item.embedding is None or (bool(item.encoder) and is_unit(item.embedding))
 
 
-def is_timely(item: StreamStart | Watermark | Gap | EndOfStream) -> bool:
+def is_well_formed(item: StreamStart | Watermark | Gap | EndOfStream) -> bool:
     """Whether its times are in range, and its names can be stored."""
     if isinstance(item, Gap):
         return _fit([item.span.start_ns, item.span.end_ns]) and _can_be_stored(item.stream_id + item.reason)

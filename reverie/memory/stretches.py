@@ -15,9 +15,9 @@ VISION, OBJECTS, WRITING, SPEECH = (
     MODALITY_CODES[modality] for modality in (Modality.VISION, Modality.OBJECTS, Modality.WRITING, Modality.SPEECH)
 )
 TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
-_EVENT_BYTES = 8192
-_ROW_BYTES = 700  # of a moment with its vector and index entries
-_TEXT_FACTOR = 8
+ROW_BYTES = 700  # of a moment with its vector and index entries
+_EVENT_BYTES = 8192  # of the pages that any demotion touches, however little it takes
+_TEXT_FACTOR = 8  # a text taken from the index is written there once more, and its sentences' vectors go
 INSIDE = "stream = ? AND start_ns >= ? AND start_ns < ?"
 
 
@@ -33,7 +33,7 @@ class Demoted:
     @property
     def num_bytes(self) -> int:
         """About what they made the log grow by: a few pages for an event, its rows, and texts in their index."""
-        return _EVENT_BYTES * self.events + _ROW_BYTES * self.rows + _TEXT_FACTOR * self.text_bytes
+        return _EVENT_BYTES * self.events + ROW_BYTES * self.rows + _TEXT_FACTOR * self.text_bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,10 +70,9 @@ class Voices:
     arousal: Arousal
 
     def search(self, query: Query) -> list[Hit]:
-        asked = query.modalities or tuple(Modality)
-        others = tuple(modality for modality in asked if modality is not Modality.SPEECH)
+        others, spoken = _parted(query.modalities)
         found = self.retriever.search(replace(query, modalities=others)) if others else []
-        if len(others) < len(asked):
+        if spoken:
             said = replace(query, modalities=(Modality.SPEECH,), arousal=self.arousal)
             found += self._so_said(self.retriever.search(said))
         return sorted(found, key=lambda hit: -hit.score)[: query.k]
@@ -106,10 +105,9 @@ class Voices:
         span: TimeSpan | None = None,
         limit: int = 1000,
     ) -> list[Hit]:
-        asked = modalities or tuple(Modality)
-        others = tuple(modality for modality in asked if modality is not Modality.SPEECH)
+        others, spoken = _parted(modalities)
         found = self.retriever.observations(others, stream_ids, span, limit) if others else []
-        if len(others) < len(asked):
+        if spoken:
             found += self.search(Query(k=limit, modalities=(Modality.SPEECH,), stream_ids=stream_ids, span=span))
         return sorted(found, key=lambda hit: (hit.span.start_ns, hit.stream_id))[:limit]
 
@@ -120,3 +118,9 @@ class Voices:
             for hit in hits
             if hit.modality is not Modality.SPEECH or (hit.arousal is not None and low <= hit.arousal <= high)
         ]
+
+
+def _parted(modalities: tuple[Modality, ...]) -> tuple[tuple[Modality, ...], bool]:
+    """The senses but for speech, and whether speech is among them; none named means all."""
+    asked = modalities or tuple(Modality)
+    return tuple(modality for modality in asked if modality is not Modality.SPEECH), Modality.SPEECH in asked
