@@ -12,8 +12,9 @@ most of them will not become key frames, and room for all of them at once would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
+from reverie.memory.names import LABEL_BYTES
 from reverie.memory.pictures import bytes_on_disk
 from reverie.memory.pins import ROW_BYTES
 from reverie.memory.store import DATABASE, Store
@@ -65,12 +66,19 @@ class Budget:
         others = sum(bytes_on_disk(path) for path in root.iterdir() if path.name not in counted)
         return bytes_on_disk(root) + others + pictures.allocated_bytes()
 
-    def parts(self, items: Iterable[Item]) -> Iterator[tuple[list[Item], int]]:
-        """The items in order, in parts that one transaction can take, each with the bytes that it needs."""
+    def parts(self, items: Iterable[Item], embedded: Container[str] = ()) -> Iterator[tuple[list[Item], int]]:
+        """The items in order, in parts that one transaction can take, each with the bytes that it needs.
+
+        `embedded`: texts and names whose vectors are new; a name that is not among them is there already.
+        """
         part: list[Item] = []
+        known: set[str] = set()
         row_bytes = picture_bytes = 0
         for item in items:
             rows, picture = self._needed(item)
+            new = {name for name in _names(item) if name in embedded} - known
+            known |= new
+            rows += LABEL_BYTES * len(new)
             if part and (
                 row_bytes + rows > self.part_bytes or picture_bytes + picture > _PICTURE_PARTS * self.part_bytes
             ):
@@ -93,3 +101,9 @@ class Budget:
             return num_bytes, 0
         blocks = -(-len(item.thumbnail) // _BLOCK_BYTES) + 1  # and its folder's
         return num_bytes, blocks * _BLOCK_BYTES
+
+
+def _names(item: Item) -> Iterator[str]:
+    if isinstance(item, Observation):
+        yield from (label.name for label in item.labels)
+        yield from (box.name for box in item.boxes)

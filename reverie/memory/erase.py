@@ -21,10 +21,9 @@ from dataclasses import dataclass, field
 from reverie.memory import entities, episodes, facts, familiarity, lexical, notes, pins, word_filters
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
-from reverie.memory.names import drop_unused_encoders
+from reverie.memory.names import drop_labels, drop_unused_encoders, unused_labels
 from reverie.memory.priming import drop_surprise
 from reverie.memory.records import Forgettable
-from reverie.memory.rows import box_rows, label_rows
 from reverie.memory.schema import (
     A_LOSS,
     EVERY_MODALITY,
@@ -91,7 +90,10 @@ def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Era
     erased = begun or Erased()
     before = _pictures(db) | erased.pictures
     yield erased
-    _erase_names(db, erased)
+    unused = unused_labels(db)
+    drop_labels(db, unused)
+    erased.labels += len(unused)
+    drop_unused(db)
     if begun is None:
         lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
@@ -293,31 +295,6 @@ def sum_up_anew(db: sqlite3.Connection, stream: int, touched: TimeSpan) -> None:
         ).fetchone()
         values = (labels, picture, surprise, event)
         db.execute("UPDATE event SET labels = ?, picture = ?, surprise = ? WHERE id = ?", values)
-
-
-def _erase_names(db: sqlite3.Connection, erased: Erased) -> None:
-    """Labels and encoders that no row uses any more."""
-    used: set[int] = set()
-    for labels, boxes in db.execute("SELECT labels, boxes FROM observation WHERE labels NOT NULL OR boxes NOT NULL"):
-        used.update(label_rows(labels)["label"].tolist())
-        used.update(box_rows(boxes)["name"].tolist())
-    used.update(
-        row
-        for (row,) in db.execute(
-            "SELECT id FROM label WHERE kind = 'object' AND name IN (SELECT v.key FROM track t, json_each(t.votes) v)"
-        )
-    )
-    for (labels,) in db.execute(
-        "SELECT labels FROM event WHERE labels NOT NULL UNION ALL SELECT labels FROM episode WHERE labels NOT NULL"
-    ):
-        used.update(label_rows(labels)["label"].tolist())
-    for row, name in db.execute("SELECT id, name FROM label").fetchall():
-        if row not in used:
-            lexical.remove(db, "label_text", row, name)
-            db.execute("DELETE FROM label_vector WHERE label = ?", (row,))
-            db.execute("DELETE FROM label WHERE id = ?", (row,))
-            erased.labels += 1
-    drop_unused(db)
 
 
 def drop_unused(db: sqlite3.Connection) -> None:

@@ -82,7 +82,6 @@ class LabelIndex:
         self._db, self._text_encoder = connection, text_encoder
         self._keys: dict[int, LabelKey] = {}
         self._vectors: Float32[ndarray, "l d"] | None = None
-        self._erasures = -1
 
     def evidence(
         self, query: Float32[ndarray, "d"], coverage: Mapping[int, float], weights: SearchConfig
@@ -104,9 +103,9 @@ class LabelIndex:
         return LabelEvidence(self._keys, near, cosine, covered, weights.label_min_probability)
 
     def _refresh(self) -> None:
-        erasures, count = self._db.execute("SELECT erasures, (SELECT count(*) FROM label) FROM memory").fetchone()
-        if erasures == self._erasures and count == len(self._keys):
-            return
+        count, newest = self._db.execute("SELECT count(*), coalesce(max(id), -1) FROM label").fetchone()
+        if count == len(self._keys) and newest == max(self._keys, default=-1):
+            return  # ids are never used twice
         stored = self._db.execute(
             "SELECT l.id, l.name, l.kind, v.scale, v.code FROM label l LEFT JOIN encoder e ON e.name = ? "
             "LEFT JOIN label_vector v ON v.label = l.id AND v.encoder = e.id ORDER BY l.id",
@@ -120,4 +119,3 @@ class LabelIndex:
         ]
         self._keys = {row: (name, kind) for row, name, kind, _, _ in stored}
         self._vectors = np.stack(vectors) if vectors else None
-        self._erasures = erasures

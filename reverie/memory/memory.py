@@ -12,7 +12,7 @@ Every method may be called from any thread; writing does not hold up reading.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -180,7 +180,7 @@ class Memory(Upkeep, Semantic):
             vectors = ingest.embed(kept)
             bytes_before = self._store.num_database_bytes()
             num_pictures = picture_bytes = 0
-            for part, needed_bytes in self._parts(kept):
+            for part, needed_bytes in self._parts(kept, vectors):
                 if self._room is not None and self._room.make_room(needed_bytes):
                     ingest.reset()  # what is kept in mind is read back from the rows that are left
                 written = self._commit(ingest, part, vectors, tally)
@@ -283,9 +283,9 @@ class Memory(Upkeep, Semantic):
     def _expire(self, stream_id: str, span: TimeSpan) -> int:
         return self._erase(Target(span=span, stream_ids=(stream_id,))).observations
 
-    def _parts(self, items: list[Item]) -> Iterable[tuple[list[Item], int]]:
+    def _parts(self, items: list[Item], embedded: Container[str]) -> Iterable[tuple[list[Item], int]]:
         if self._room is not None:
-            return self._room.budget.parts(items)
+            return self._room.budget.parts(items, embedded)
         return [(items, 0)] if items else []
 
     def _commit(

@@ -8,15 +8,40 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory import lexical
 from reverie.memory.anchors import ANCHOR_SET, embed_anchors, pack_anchors
-from reverie.memory.rows import LabelKey
+from reverie.memory.rows import LabelKey, box_rows, label_rows
 from reverie.memory.vectors import quantise
 from reverie.types import TextEncoder
+
+LABEL_BYTES: Final = 600  # of a row, its vector and its index entries, about
+
+
+def unused_labels(connection: sqlite3.Connection) -> list[tuple[int, str]]:
+    """(id, name) of the labels that no row names."""
+    used: set[int] = set()
+    for labels, boxes in connection.execute(
+        "SELECT labels, boxes FROM observation WHERE labels NOT NULL OR boxes NOT NULL "
+        "UNION ALL SELECT labels, NULL FROM event UNION ALL SELECT labels, NULL FROM episode"
+    ):
+        used.update(label_rows(labels)["label"].tolist())
+        used.update(box_rows(boxes)["name"].tolist())
+    visits = "SELECT v.key FROM track t, json_each(t.votes) v"
+    labels = connection.execute(f"SELECT id, name FROM label WHERE kind != 'object' OR name NOT IN ({visits})")
+    return [(row, name) for row, name in labels if row not in used]
+
+
+def drop_labels(connection: sqlite3.Connection, labels: Iterable[tuple[int, str]]) -> None:
+    """Delete (id, name) labels that no row names, in the transaction that is open."""
+    for row, name in labels:
+        lexical.remove(connection, "label_text", row, name)
+        connection.execute("DELETE FROM label_vector WHERE label = ?", (row,))
+        connection.execute("DELETE FROM label WHERE id = ?", (row,))
 
 
 def drop_unused_encoders(connection: sqlite3.Connection) -> None:

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
-from reverie.memory import facts, familiarity, lexical
+from reverie.memory import facts, familiarity, lexical, names
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -25,6 +25,7 @@ from reverie.memory.stretches import ROW_BYTES, Demoted
 _MERGE_BYTES = 8 << 10  # of texts, for which the text index is merged in one transaction
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
+_LABEL_SHARE = 16  # of the budget may be taken by labels before those go that nothing names any more
 _FACT_SHARE = 8  # of the budget: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
@@ -39,6 +40,7 @@ class Room:
     ) -> None:
         self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
         self._word_bits = word_bits
+        self._used_labels = 0
         self.rank_again()
 
     def rank_again(self) -> None:
@@ -47,7 +49,7 @@ class Room:
         self._fresh_bytes = 0
 
     def make_room(self, needed_bytes: int) -> bool:
-        """Before a transaction that brings so many bytes. Return whether the short term was touched.
+        """Before a transaction that brings so many bytes. Return whether the short term or labels were touched.
 
         Raises:
             MemoryFull: there is no room, and none can be made now.
@@ -61,8 +63,9 @@ class Room:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:
                 self.demote(budget.filled() - min(over, 2 * needed_bytes))
+                touched = self._drop_labels()
             if budget.filled() + needed_bytes > budget.high_bytes:
-                touched = self.demote(budget.high_bytes - needed_bytes, at_all_costs=True)
+                touched |= self.demote(budget.high_bytes - needed_bytes, at_all_costs=True)
             self._give_back(budget.max_bytes // _SPARE_SHARE)
         if self._would_pass(needed_bytes):
             if reader_holds_log or not self._store.reclaim():
@@ -161,6 +164,23 @@ class Room:
             db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
         self._store.pictures.remove(sorted(demoted.pictures), lasting=False)
         total.text_bytes += demoted.text_bytes
+
+    def _drop_labels(self) -> bool:
+        """Labels that no row names any more go, when all take much of the budget. Return whether any did."""
+        limit = self.budget.max_bytes // _LABEL_SHARE // names.LABEL_BYTES
+        count: int = self._store.writer.execute("SELECT count(*) FROM label").fetchone()[0]
+        if count <= max(limit, self._used_labels + limit // 4):
+            return False
+        unused = names.unused_labels(self._store.writer)
+        self._used_labels = count - len(unused)
+
+        def drop_some(db: sqlite3.Connection, most: int) -> bool:
+            some, unused[:most] = unused[:most], []
+            names.drop_labels(db, some)
+            return bool(unused)
+
+        self.in_steps(drop_some)
+        return self._used_labels < count
 
     def _merge_index(self) -> bool:
         """Let the text index drop a few pages of what was removed from it. False when there is no more (for now)."""

@@ -32,7 +32,7 @@ from typing import IO, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew
+from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreError, MemoryTooNew, UsageError
 from reverie.memory.database import database_errors, open_database
 from reverie.memory.descriptors import head_of, let_go
 from reverie.memory.encryption import MARKER, Cipher, cipher_for
@@ -130,6 +130,8 @@ class Store:
             yield
         except database_errors() as error:
             raise self._translated(error) from error
+        except OverflowError as error:
+            raise UsageError("a time beyond 292 years was asked for: times are nanoseconds of media time") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise MemoryFull(self._full_message()) from error

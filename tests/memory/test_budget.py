@@ -16,7 +16,7 @@ from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import demote
 from reverie.memory.pictures import PictureFolder
 from reverie.memory.stretches import Demoted
-from reverie.types import EndOfStream, Modality, Query, StreamStart, Watermark, ns
+from reverie.types import EndOfStream, Label, Modality, Query, StreamStart, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
 
@@ -354,3 +354,23 @@ def test_what_became_sign_codes_gives_its_pages_back(tmp_path):
     whole, representatives, codes = taken
     assert representatives <= whole
     assert codes < whole / 3
+
+
+def test_names_that_no_row_has_any_more_go_and_leave_the_room_to_rows(tmp_path):
+    names_a_write = 60
+    config = MemoryConfig(max_bytes=LIMIT, short_term_s=10.0, store=StoreConfig(durability="normal"))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(384), mode="w", config=config) as memory:
+        for write in range(40):
+            labels = tuple(
+                Label(name=f"thing{write * names_a_write + number}", score=0.5) for number in range(names_a_write)
+            )
+            picture = replace(seen(f"scene {write}", 6 * write, cut=True, encoder="eyes"), labels=labels)
+            memory.write([picture, said("a word", 6 * write, 6 * write + 3)])
+            assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
+        known = [count.name for count in memory.labels()]
+        assert len(known) < 20 * names_a_write
+        assert f"thing{40 * names_a_write - 1}" in known
+        hits = memory.search(Query(text=f"thing{40 * names_a_write - 1}", k=1, modalities=(Modality.VISION,)))
+        assert hits[0].span.start_ns == ns(6 * 39)
+        assert memory.verify().sound
+    assert_whole(tmp_path)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from reverie.clock import ManualClock
-from reverie.errors import MemoryStoreError
+from reverie.errors import MemoryStoreError, UsageError
 from reverie.memory import Memory
 from reverie.memory.demotion import demote
 from reverie.memory.stretches import Demoted
@@ -360,6 +360,15 @@ def test_what_comes_before_the_first_event_is_kept_whatever_became_of_that(memor
     assert all(event.span.duration_ns <= ns(60) or event.level for event in memory.timeline())
     memory.consolidate()
     assert memory.verify().sound
+
+
+def test_a_time_that_cannot_be_asked_for_is_an_error_that_says_so(memory):
+    memory.write([said("fine", 3, 4)])
+    beyond = TimeSpan(start_ns=0, end_ns=1 << 70)
+    for ask in (memory.timeline, memory.episodes, lambda span: memory.forget(span=span)):
+        with pytest.raises(UsageError, match="292 years"):
+            ask(beyond)
+    assert len(memory.search(Query(text="fine", k=1))) == 1
 
 
 def test_times_and_texts_that_cannot_be_stored_are_refused_and_counted(memory):
