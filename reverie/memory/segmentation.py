@@ -96,7 +96,8 @@ class Segmenter:
         """Feed one picture. `vector` is as it is stored (decoded from its code)."""
         boundaries = self._reach(pts_ns)
         surprise = self._surprise(vector)
-        cause = self._moment_cause(pts_ns, surprise, starts_shot)
+        is_first = vector is not None and self._last is None  # what was heard before it belongs to it
+        cause = self._moment_cause(pts_ns, surprise, starts_shot and not is_first)
         if cause is not None:
             boundaries.append(self._cut(pts_ns, cause, carry=False))
         if surprise is not None:

@@ -52,6 +52,14 @@ def test_a_hard_cut_ends_an_event_sooner_than_a_change_may():
     assert [b.cause for b in watch([("cat", 0.5), ("car", 2)], cuts={0.5})] == ["start", "end"]
 
 
+def test_what_is_heard_before_the_first_picture_belongs_to_it():
+    segmenter = Segmenter(CONFIG)
+    found = [*segmenter.utterance(TimeSpan(start_ns=0, end_ns=ns(3)))]
+    for at_s, starts_shot in ((5, True), (6, False), (8, True)):
+        found += segmenter.moment(ns(at_s), unit(direction("cat")), starts_shot, True).boundaries
+    assert [(boundary.cause, boundary.pts_ns) for boundary in found] == [("start", 0), ("cut", ns(8))]
+
+
 def test_a_pause_ends_an_event_only_without_pictures():
     for audio_only, causes in ((True, ["start", "pause"]), (False, ["start"])):
         segmenter = Segmenter(CONFIG, audio_only=audio_only)
