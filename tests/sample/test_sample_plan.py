@@ -5,7 +5,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from demos.sample import catalogue
@@ -76,11 +76,14 @@ def test_captions_last_three_to_eight_seconds_inside_one_scene(plan):
 
 
 @given(st.integers(0, 10_000))
+@example(2262)  # short scenes: two decks of them, with four visits each
 @settings(max_examples=40, deadline=None)
 def test_a_visitor_is_seen_nowhere_else(seed):
-    truth = truth_of(plan_stream(seed, 120))
+    plan = plan_stream(seed, 120)
+    truth = truth_of(plan)
     visits = truth.of("visit")
-    assert 1 <= len(visits) <= 6
+    stages = [scene for scene in plan.scenes if any(actor.crosses for actor in scene.actors)]
+    assert 1 <= len(stages) <= len(visits) <= 2 * len(stages)
     assert len({fact.source_id for fact in visits}) == 1
     assert visits[0].source_id in VISITORS
     assert truth.showing(visits[0].names[0]) == visits
