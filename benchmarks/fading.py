@@ -4,7 +4,7 @@
 
 Levels: LoCoMo conversations (evidence turns among the k hits, as in locomo.py) and a made stream of scenes (vectors of
 512 numbers with a mean that all share, as image encoders have; the right minute among 5 hits), every event demoted to a
-level; bytes are those of the database without free pages and of the key frames. Beside: signs around zero.
+level; bytes are those of the database without free pages and of the key frames. Beside: codes around zero.
 
 Policies: five minutes on each of 150 days, made, under a budget of 2.2 MB. Every other minute shows an empty room that
 stays as it is; in the others four sentences with a word of their own are said. A fortieth of all is asked for again and
@@ -30,7 +30,7 @@ from benchmarks.locomo import load
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.soak import WordVectors
 from reverie.clock import ManualClock
-from reverie.memory import Memory, MemoryConfig, StoreConfig, repeats, sign_codes
+from reverie.memory import Memory, MemoryConfig, StoreConfig, coarse_codes, repeats
 from reverie.memory.demotion import demote
 from reverie.memory.pictures import bytes_on_disk
 from reverie.memory.retention import Policy
@@ -122,12 +122,12 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
         )  # fmt: skip
     items.append(EndOfStream(stream_id="s", pts_ns=ns(NUM_SCENES * SCENE_S)))
     config = MemoryConfig(store=StoreConfig(durability="normal"), remember_recalls=False, search=WIDE)
-    encode, figures = sign_codes.encode, {}
+    encode, figures = coarse_codes.encode, {}
     if not centred:
-        sign_codes.encode = lambda vector, centre: encode(vector, np.zeros_like(centre))
-    decode = sign_codes.decode
+        coarse_codes.encode = lambda vector, centre, bits: encode(vector, np.zeros_like(centre), bits)
+    decode = coarse_codes.decode
     if not centred:
-        sign_codes.decode = lambda bits, scale, centre: decode(bits, scale, np.zeros_like(centre))
+        coarse_codes.decode = lambda code, scale, centre: decode(code, scale, np.zeros_like(centre))
     try:
         with Memory.open(folder, text_encoder=names, mode="w", config=config) as memory:
             memory.write(items)
@@ -141,7 +141,7 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
                     right += any(hit.span.overlaps(inside) for hit in short)
                 figures[level] = (100 * right / NUM_SCENES, kept_bytes(folder) / NUM_SCENES / 1000)
     finally:
-        sign_codes.encode, sign_codes.decode = encode, decode
+        coarse_codes.encode, coarse_codes.decode = encode, decode
     return figures
 
 
@@ -229,7 +229,7 @@ def main() -> None:
         recall = [f"{value:.1f}" for value in turns[level][0].mean(axis=0)] if turns else ["-"] * len(KS)
         text_kb = f"{turns[level][1]:.2f}" if turns else "-"
         rows.append((level, *recall, text_kb, f"{scenes[level][0]:.1f}", f"{scenes[level][1]:.1f}"))
-    rows.append(("2, signs around zero", *["-"] * (len(KS) + 1), f"{plain[2][0]:.1f}", f"{plain[2][1]:.1f}"))
+    rows.append(("2, codes around zero", *["-"] * (len(KS) + 1), f"{plain[2][0]:.1f}", f"{plain[2][1]:.1f}"))
     headings = ("level", *(f"LoCoMo recall@{k}" for k in KS), "kB a turn", "scenes recall@5", "kB an event")
     kept = [(name, *(f"{share:.0f} %" for share in shares), num) for name, (*shares, num) in policies.items()]
     body = f"{table(headings, rows)}\n\n{table(_KEPT, kept)}{_NOT_KEPT}"

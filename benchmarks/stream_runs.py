@@ -13,8 +13,8 @@ import os
 import pickle
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from benchmarks.composed import Composed, Length, compose, in_batches
 from benchmarks.composed_library import Library, load_library
 from benchmarks.report import ROOT, progress
 from benchmarks.stream_policies import Keep, deletion, fifo, merging, thinning
-from reverie.memory import Memory, MemoryConfig
+from reverie.memory import Memory, MemoryConfig, coarse_codes
+from reverie.memory.search_config import SearchConfig
 from reverie.memory.store import StoreConfig
 from reverie.perception.minilm import MiniLM
 from reverie.types import Hit, Query, TextEncoder, TimeSpan, ns
@@ -36,6 +37,7 @@ AGES_S = {"hour": (0.0, 3600.0), "day": (3600.0, 86_400.0), "week": (86_400.0, 6
 NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
 FOREVER_S = 1e9
+_SHIPPED = SearchConfig()
 Around = Callable[[], AbstractContextManager[object]]  # what holds while a memory is written: a changed constant, say
 
 
@@ -145,7 +147,7 @@ class Bench:
         path = self._path()
         with around():
             _fill(path, stream, config, self.encoder)
-        return self._asked(path, stream)
+        return self._asked(path, stream, config.search)
 
     def _fitted(self, keep: Keep, stream: Composed, aim_bytes: int, whole: Run) -> Run:
         """Try shares of the stream until the bytes agree."""
@@ -168,8 +170,8 @@ class Bench:
             return lambda composed, share: deletion(composed, share, whole.events)
         return {"fifo": fifo, "thinning": thinning}[name]
 
-    def _asked(self, path: Path, stream: Composed) -> Run:
-        num_bytes, config = disk_bytes(path), MemoryConfig(remember_recalls=False)
+    def _asked(self, path: Path, stream: Composed, search: SearchConfig = _SHIPPED) -> Run:
+        num_bytes, config = disk_bytes(path), MemoryConfig(remember_recalls=False, search=search)
         encoders: dict[str, TextEncoder] = dict.fromkeys(_picture_encoders(stream), self.encoder)
         with Memory.open(path, text_encoder=self.encoder, query_encoders=encoders, config=config) as memory:
             asked = [row for number in range(len(stream.needles)) for row in _ask(memory, stream, number)]
@@ -191,6 +193,16 @@ def budget(max_bytes: int | None) -> MemoryConfig:
     """The shipped configuration under a budget, without key frames; without a budget nothing is consolidated."""
     config = MemoryConfig(max_bytes=max_bytes, max_picture_bytes=0, store=StoreConfig(durability="normal"))
     return config if max_bytes is not None else config.model_copy(update={"consolidate_every_s": FOREVER_S})
+
+
+@contextmanager
+def texts_by_signs() -> Iterator[None]:
+    """One bit a number for texts as for pictures."""
+    texts, coarse_codes.TEXTS = coarse_codes.TEXTS, frozenset[int]()
+    try:
+        yield
+    finally:
+        coarse_codes.TEXTS = texts
 
 
 def found_share(asked: Iterable[Asked], k: int, tight: bool = False) -> float:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.events import summarise
 from reverie.memory.index import Index
 from reverie.memory.passage_table import PassageTable
@@ -22,7 +23,6 @@ from reverie.memory.passages import Passages, relative_path
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
 from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words
 from reverie.memory.schema import MODALITIES, MODALITY_CODES, SCHEMA_VERSION, TEXT_MODALITIES
-from reverie.memory.sign_codes import Decoder
 from reverie.memory.store import DATABASE
 from reverie.types import NS_PER_S, Episode, Event, Hit, Label, Modality, Observation, StreamRecord, TimeSpan, Track
 

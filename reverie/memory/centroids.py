@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Float64
 from numpy import ndarray
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.schema import EVERY_MODALITY
-from reverie.memory.sign_codes import Decoder
 
 Sums = Mapping[tuple[int, int], Float64[ndarray, "d"]]  # by (modality code, encoder); not normalised
 _SHORTEST_NS = 1_000_000

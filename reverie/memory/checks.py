@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reverie.memory.anchors import ANCHOR_SET, unpack_anchors
+from reverie.memory.coarse_codes import code_bytes
 from reverie.memory.facts import key_of
 from reverie.memory.familiarity import CODE_BYTES, MAX_CODES
 from reverie.memory.level_checks import wrong_centres, wrong_episodes, wrong_levels, wrong_stretches
@@ -56,8 +57,8 @@ def wrong_vectors(db: sqlite3.Connection) -> Iterator[Problem]:
             f"SELECT v.{key}, e.name, e.width, v.scale, v.code, {centre} FROM {table} v "
             "JOIN encoder e ON e.id = v.encoder"
         )
-        for row, encoder, width, scale, packed, signs in rows:
-            problem = _vector_problem(width, scale, packed) if signs is None else _signs_problem(width, scale, packed)
+        for row, encoder, width, scale, packed, coarse in rows:
+            problem = _vector_problem(width, scale, packed) if coarse is None else _coarse_problem(width, scale, packed)
             if problem is not None:
                 yield f"{table} of {key} {row} ({encoder})", problem
 
@@ -76,9 +77,9 @@ def wrong_anchors(db: sqlite3.Connection) -> Iterator[Problem]:
             yield f"encoder {name}", "has anchors that are not of unit length"
 
 
-def _signs_problem(width: int, scale: float, packed: bytes) -> str | None:
-    if len(packed) != -(-width // 8):
-        return f"has {8 * len(packed)} signs instead of {width}"
+def _coarse_problem(width: int, scale: float, packed: bytes) -> str | None:
+    if len(packed) not in (code_bytes(width, 1), code_bytes(width, 4)):
+        return f"has a code of {len(packed)} bytes, which is neither 1 nor 4 bits for each of {width} numbers"
     return None if math.isfinite(scale) and scale > 0 else f"has the scale {scale}"
 
 

@@ -18,12 +18,12 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.errors import UsageError
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.cues import Cue
 from reverie.memory.index import Index
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import EventRow, Passages
 from reverie.memory.schema import MODALITY_CODES
-from reverie.memory.sign_codes import Decoder
 from reverie.types import Hit, Modality, TimeSpan
 
 Vectors = Mapping[int, Float32[ndarray, "d"]]

@@ -20,12 +20,12 @@ from itertools import pairwise
 from reverie.clock import Clock
 from reverie.memory import recalls
 from reverie.memory.centroids import Sums, sums_of
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.episodes import Event, build, partition, ready_runs, settled
 from reverie.memory.expiry import expired
 from reverie.memory.records import ConsolidationReceipt
 from reverie.memory.repeats import merge_repeats
 from reverie.memory.room import Room
-from reverie.memory.sign_codes import Decoder
 from reverie.memory.store import Store
 from reverie.types import NS_PER_S, TimeSpan
 

@@ -3,7 +3,8 @@
     0 full              every moment, box, word time and key frame
     1 representatives   at most 4 pictures' moments, each for a run of them (its span, mean names, most central
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
-    2 sign codes        vectors with one bit a number; a key frame only where the event stands out; every text
+    2 coarse codes      vectors with one bit a number, of texts with four; a key frame only where the event stands
+                        out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
                         64 moments and 6400 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
@@ -22,11 +23,11 @@ from dataclasses import replace
 from typing import Final
 
 from reverie.memory import episodes, word_filters
+from reverie.memory.coarse_codes import recode
 from reverie.memory.events import summarise
 from reverie.memory.merging import join_events, neighbours, sum_up
 from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
 from reverie.memory.schema import MODALITIES
-from reverie.memory.sign_codes import recode
 from reverie.memory.stretches import (
     INSIDE,
     TEXT_CODES,

@@ -19,9 +19,9 @@ from itertools import pairwise
 import numpy as np
 
 from reverie.memory.centroids import Sums, added, likeness, sums_of
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.events import summarise
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
-from reverie.memory.sign_codes import Decoder
 from reverie.memory.summary import central_sentences
 from reverie.memory.vectors import quantise
 from reverie.types import ns

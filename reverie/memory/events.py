@@ -13,9 +13,9 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.schema import FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES
-from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality
 
 _VISION = MODALITY_CODES[Modality.VISION]

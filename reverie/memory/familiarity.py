@@ -30,9 +30,9 @@ import numpy as np
 from jaxtyping import Float32, UInt64
 from numpy import ndarray
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.cues import Cue
 from reverie.memory.schema import MODALITIES
-from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, TimeSpan, ns
 
 HOUR_NS = ns(3600.0)

@@ -19,9 +19,9 @@ import numpy as np
 from jaxtyping import Int64
 from numpy import ndarray
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
-from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _PAGE_ROWS = 20_000

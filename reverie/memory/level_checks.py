@@ -68,7 +68,7 @@ def wrong_episodes(db: sqlite3.Connection) -> Iterator[Problem]:
 
 
 def wrong_centres(db: sqlite3.Connection) -> Iterator[Problem]:
-    """Centres of sign codes of another width than their encoder's, not finite, or used by another encoder."""
+    """Centres of coarse codes of another width than their encoder's, not finite, or used by another encoder."""
     for row, width, value in db.execute(
         "SELECT c.id, e.width, c.value FROM centre c JOIN encoder e ON e.id = c.encoder"
     ):

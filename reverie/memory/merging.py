@@ -7,11 +7,11 @@ import sqlite3
 import numpy as np
 
 from reverie.memory import episodes
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.episodes import LONGEST_NS
 from reverie.memory.pins import is_pinned
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.rows import LABEL_DTYPE, label_rows
-from reverie.memory.sign_codes import Decoder
 from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, delete_rows, select, stretch_of
 from reverie.memory.summary import central_sentences
 from reverie.memory.thinning import MAX_LABELS, is_held

@@ -119,6 +119,16 @@ class PassageTable:
                 found[split] += np.float32(sentence_share) * (best[split] - found[split])
         return found
 
+    def likeness(self, row: int, others: Int64[ndarray, "m"]) -> Float32[ndarray, "m"]:
+        """Cosine of a row's vector with those of others in its space; 0 where there is none."""
+        found = np.zeros(len(others), dtype=np.float32)
+        for column in self.vectors.values():
+            own = column.vector_of(row)
+            if own is not None:
+                places, near = column.cosines(own, others)
+                found[places] = near
+        return found
+
     def nearest(
         self, queries: dict[int, Float32[ndarray, "d"]], most: int, kept: Bool[ndarray, "n"] | None
     ) -> Int64[ndarray, "m"]:

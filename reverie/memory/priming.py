@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.schema import MODALITIES, MODALITY_CODES
 from reverie.memory.segmentation import SegmentationConfig, Segmenter, Vector
-from reverie.memory.sign_codes import Decoder
 from reverie.types import Modality, ns
 
 _VISION = MODALITY_CODES[Modality.VISION]

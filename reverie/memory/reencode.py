@@ -17,10 +17,10 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.memory import sentences
+from reverie.memory.coarse_codes import recode
 from reverie.memory.erase import drop_unused
 from reverie.memory.names import Names
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
-from reverie.memory.sign_codes import recode
 from reverie.memory.store import Store
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, TextEncoder
@@ -103,7 +103,7 @@ def _texts(store: Store, names: Names, encoder: TextEncoder, rows: list[tuple[in
     wanted = dict.fromkeys([text for _, text in rows] + [part for own in parts.values() for part in own])
     vectors = dict(zip(wanted, encoder.encode(list(wanted)), strict=True))
     with store.transaction() as db:
-        signed = _signed(db, [row for row, _ in rows])
+        faded = _faded(db, [row for row, _ in rows])
         for row, text in rows:
             space = _replace_vector(db, names, row, encoder.encoder_id, vectors[text])
             db.execute("DELETE FROM sentence WHERE observation = ?", (row,))
@@ -114,7 +114,7 @@ def _texts(store: Store, names: Names, encoder: TextEncoder, rows: list[tuple[in
                     (row, number, space, scale, code.tobytes()),
                 )
         for table in ("vector", "sentence"):
-            recode(db, table, signed)
+            recode(db, table, faded)
 
 
 def _names(store: Store, names: Names, encoder: TextEncoder) -> int:
@@ -139,10 +139,10 @@ def _pictures(store: Store, names: Names, encoder: PictureEncoder, rows: list[tu
     if there:
         vectors = encoder.encode([store.pictures.read(name) for _, name in there])
         with store.transaction() as db:
-            signed = _signed(db, [row for row, _ in there])
+            faded = _faded(db, [row for row, _ in there])
             for (row, _), vector in zip(there, vectors, strict=True):
                 _replace_vector(db, names, row, encoder.encoder_id, np.asarray(vector))
-            recode(db, "vector", signed)
+            recode(db, "vector", faded)
     return len(there)
 
 
@@ -156,8 +156,8 @@ def _replace_vector(db: sqlite3.Connection, names: Names, row: int, encoder: str
     return space
 
 
-def _signed(db: sqlite3.Connection, rows: list[int]) -> list[int]:
-    """Those of the observations whose vectors have faded to sign codes: the new ones will be such codes, too."""
+def _faded(db: sqlite3.Connection, rows: list[int]) -> list[int]:
+    """Those of the observations whose vectors have faded to coarse codes: the new ones will be such codes, too."""
     marks = ",".join("?" * len(rows))
     found = db.execute(f"SELECT observation FROM vector WHERE observation IN ({marks}) AND centre IS NOT NULL", rows)
     return [row for (row,) in found]

@@ -11,11 +11,11 @@ import sqlite3
 from collections.abc import Sequence
 
 from reverie.memory.centroids import likeness, sums_of
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.episodes import Event
 from reverie.memory.events import summarise
 from reverie.memory.pins import is_pinned
 from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
-from reverie.memory.sign_codes import Decoder
 from reverie.types import ns
 
 ALIKE = 0.95  # mean cosine of the centroids; see benchmarks/fading.py

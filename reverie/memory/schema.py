@@ -21,7 +21,7 @@ media time; vectors are int8 codes with a scale (see `vectors`); labels and boxe
     forgotten                               observations that were erased one by one: only their numbers
     episode ── episode_vector               consecutive events of 5-15 min, summed up (see `episodes`)
     pin                                     what is never made coarser
-    centre                                  where the sign codes of a space are counted from (see `sign_codes`)
+    centre                                  where the coarse codes of a space are counted from (see `coarse_codes`)
 
 `PRAGMA user_version` counts the migrations that were applied, `PRAGMA application_id` says whose file it
 is. Numbers are never used twice, so a cache cannot mistake one row for another. A migration is never
@@ -240,7 +240,7 @@ CREATE TABLE centre (
     num_vectors INTEGER NOT NULL,          -- that it is the mean of
     value BLOB NOT NULL                    -- float32
 ) STRICT;
-ALTER TABLE vector ADD COLUMN centre INTEGER REFERENCES centre;    -- NULL: int8 codes; else sign codes around it
+ALTER TABLE vector ADD COLUMN centre INTEGER REFERENCES centre;    -- NULL: int8 codes; else coarse codes around it
 ALTER TABLE sentence ADD COLUMN centre INTEGER REFERENCES centre;
 CREATE TABLE episode (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -27,6 +27,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int64
@@ -42,6 +43,7 @@ from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
 from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts, with_rows
+from reverie.memory.variety import varied
 from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan
 
 _ALL = 1 << 62
@@ -172,21 +174,19 @@ class Search:
             scored = with_rows(scored, np.flatnonzero(keep & (best > self._config.look_cosine_range[0])))
         rows = scored.rows
         score, dense, whose = self._alike(best[rows], whose[rows], np.where(keep[rows], scored.score, 0), scored.dense)
-        taken: set[int] = set()
+        taken = np.zeros(len(table), dtype=bool)
         found: list[_Found] = []
-        for place in _best(np.where(keep[rows], score, 0), rows):
+        for place, worth in varied(table, np.where(keep[rows], score, 0), rows, taken, self._config.copy_share):
+            row = int(rows[place])
+            first, last = self._block(table, row)
+            taken[table.order[first : last + 1]] = True
+            found.append(_Found(
+                score=worth, dense=float(dense[place]), lexical=float(scored.coverage[place]),
+                kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
+                entity=looks[whose[place]].name if whose[place] >= 0 else "",
+            ))  # fmt: skip
             if len(found) == k:
                 break
-            row = int(rows[place])
-            if row not in taken:
-                first, last = self._block(table, row)
-                members = table.order[first : last + 1]
-                taken.update(members.tolist())
-                found.append(_Found(
-                    score=float(score[place]), dense=float(dense[place]), lexical=float(scored.coverage[place]),
-                    kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
-                    entity=looks[whose[place]].name if whose[place] >= 0 else "",
-                ))  # fmt: skip
         return found
 
     def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
@@ -231,19 +231,15 @@ class Search:
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
         score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
-        num_found = 0
-        for row in _best(score, np.arange(len(table))):
-            if num_found == query.k:
-                return
-            if not taken[row]:
-                first, last = self._run(table, score, taken, row)
-                taken[table.order[first : last + 1]] = True
-                num_found += 1
-                yield _Found(
-                    score=float(score[row]), dense=float(dense[row]), lexical=float(coverage[row]),
-                    kind=Modality.VISION, peak=row, first=first, last=last,
-                    entity=looks[whose[row]].name if whose[row] >= 0 else "",
-                )  # fmt: skip
+        ranked = varied(table, score, np.arange(len(table)), taken, config.copy_share)
+        for row, worth in islice(ranked, query.k):
+            first, last = self._run(table, score, taken, row)
+            taken[table.order[first : last + 1]] = True
+            yield _Found(
+                score=worth, dense=float(dense[row]), lexical=float(coverage[row]),
+                kind=Modality.VISION, peak=row, first=first, last=last,
+                entity=looks[whose[row]].name if whose[row] >= 0 else "",
+            )  # fmt: skip
 
     def _alike(
         self, best: Scores, whose: Int64[ndarray, "n"], score: Scores, dense: Scores
@@ -371,20 +367,6 @@ def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
-
-
-def _best(scores: Scores, rows: Int64[ndarray, "n"]) -> Iterator[int]:
-    """Indices by descending positive score, equal ones by row; sorted only as far as they are asked for."""
-    rest = np.flatnonzero(scores > 0)
-    size = 256
-    while len(rest):
-        if size < len(rest):
-            least = np.partition(scores[rest], len(rest) - size)[len(rest) - size]
-            chosen, rest = rest[scores[rest] >= least], rest[scores[rest] < least]
-        else:
-            chosen, rest = rest, rest[:0]
-        yield from chosen[np.lexsort((rows[chosen], -scores[chosen]))].tolist()
-        size *= 8
 
 
 def _is_beside(table: PassageTable, place: int, row: int) -> bool:

@@ -33,7 +33,7 @@ class SearchConfig(BaseModel):
     picture_dense_weight: float = Field(0.35, ge=0, le=1, description="Cosine's part in a picture's score.")
     picture_label_weight: float = Field(0.65, ge=0, le=1, description="The names' part in a picture's score.")
     picture_cosine_range: tuple[float, float] = Field(
-        (0.15, 0.5), description="Cosines of unrelated and of matching pictures."
+        (0.2, 0.5), description="Cosines of unrelated and of matching pictures."
     )
     label_cosine_range: tuple[float, float] = Field(
         (0.35, 0.75), description="Cosines of unrelated and of equal names."
@@ -56,6 +56,9 @@ class SearchConfig(BaseModel):
         (0.6, 0.9), description="Cosines of pictures of other things and of the same thing: for what was taught."
     )
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
+    copy_share: float = Field(
+        0.5, ge=0, le=1, description="What a passage is worth that says the same as one before it; 1: as much."
+    )
     writing_gap_s: float = Field(2.0, ge=0, description="Equal writing this close together is one block.")
     arousal_weight: float = Field(
         0.3, ge=0, description="How a voice's nearness to the asked arousal counts, beside 1 for what it said."

@@ -84,7 +84,7 @@ def repack(db: sqlite3.Connection, table: str, key: str, ids: Sequence[int]) -> 
     """Write rows that became shorter anew, so that pages which they no longer fill are joined and given back.
 
     SQLite joins a page with its neighbours when a row of it is deleted, but not when one is overwritten: without this,
-    sign codes would go on taking the space of the vectors that they stand for.
+    coarse codes would go on taking the space of the vectors that they stand for.
     """
     db.execute("PRAGMA defer_foreign_keys = ON")  # until the end of this transaction
     keys = [(row,) for row in ids]

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
+from reverie.memory.coarse_codes import Decoder
 from reverie.memory.representatives import medoid, runs
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.rows import LABEL_DTYPE, label_rows
-from reverie.memory.sign_codes import Decoder
 from reverie.memory.stretches import (
     INSIDE,
     OBJECTS,

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Int64
 from numpy import ndarray
 
 from reverie.memory.hamming import HammingCodes
-from reverie.memory.vectors import GrowingArray, cosines
+from reverie.memory.vectors import GrowingArray, cosines, dequantise
 
 
 class VectorColumn:
@@ -42,6 +42,13 @@ class VectorColumn:
         chosen = np.repeat(first, counts) + within
         found = cosines(self.codes.rows[chosen], self.scales.rows[chosen], query)
         return np.repeat(np.arange(len(rows)), counts), found
+
+    def vector_of(self, row: int) -> Float32[ndarray, "d"] | None:
+        """(D,) the (first) vector of a row, if it has any."""
+        place = int(np.searchsorted(self.rows.rows, row))
+        if place == len(self.rows) or self.rows.rows[place] != row:
+            return None
+        return dequantise(self.codes.rows[place], float(self.scales.rows[place]))
 
     def nearest(self, query: Float32[ndarray, "d"], most: int, kept: Bool[ndarray, "n"] | None) -> Int64[ndarray, "m"]:
         """About the `most` rows nearest by sign codes, of those that are kept."""

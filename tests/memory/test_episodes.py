@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from reverie.memory import Memory, MemoryConfig
+from reverie.memory.coarse_codes import decode, encode
 from reverie.memory.demotion import demote
 from reverie.memory.repeats import ALIKE
-from reverie.memory.sign_codes import decode, encode
 from reverie.memory.stretches import Demoted
 from reverie.memory.verify import verify
 from reverie.types import EndOfStream, Modality, Query, Watermark, ns
@@ -170,18 +170,23 @@ def test_an_event_that_repeats_the_one_before_it_is_merged_and_counted(tmp_path)
     assert 0.9 < ALIKE < 1
 
 
-@pytest.mark.parametrize("width", [64, 100])
-def test_a_sign_code_is_near_its_vector_and_nearer_around_the_centre(width):
+@pytest.mark.parametrize("width", [64, 101])
+@pytest.mark.parametrize(("bits", "least", "least_around_zero"), [(1, 0.93, 0.7), (4, 0.998, 0.99)])
+def test_a_coarse_code_is_near_its_vector_and_nearer_around_the_centre(width, bits, least, least_around_zero):
     rng = np.random.default_rng(3)
     shared = rng.standard_normal(width)
     vectors = np.stack([unit(1.5 * shared + rng.standard_normal(width)) for _ in range(200)])
     centre = vectors.mean(axis=0)
-    for around, least in ((centre, 0.93), (np.zeros(width, np.float32), 0.7)):
-        found = [decode(*encode(vector, around), around) for vector in vectors]
-        cosines = [float(a @ b) for a, b in zip(vectors, found, strict=True)]
-        assert np.mean(cosines) > least
+    near = {}
+    for around in (centre, np.zeros(width, np.float32)):
+        found = [decode(*encode(vector, around, bits), around) for vector in vectors]
+        near[around is centre] = np.mean([float(a @ b) for a, b in zip(vectors, found, strict=True)])
         assert all(abs(np.linalg.norm(vector) - 1) < 1e-5 for vector in found)
-    assert len(encode(vectors[0], centre)[0]) == -(-width // 8)
+    assert near[True] > least
+    assert near[True] > near[False] > least_around_zero
+    assert len(encode(vectors[0], centre, bits)[0]) == -(-width * bits // 8)
+    same = encode(centre, centre, bits)
+    assert np.isfinite(decode(*same, centre)).all()
 
 
 def test_a_picture_is_found_where_it_was_also_in_an_episode(tmp_path):

@@ -196,8 +196,8 @@ def test_two_real_encoders_understand_each_other_a_little():
         assert found > 4 * 10 / len(texts)
 
 
-def test_what_faded_to_sign_codes_stays_so(tmp_path):
-    from reverie.memory.sign_codes import recode
+def test_what_faded_to_coarse_codes_stays_so(tmp_path):
+    from reverie.memory.coarse_codes import recode
 
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
         memory.write([said(f"number {i} of many", 5 * i, 5 * i + 2) for i in range(150)])

@@ -134,8 +134,8 @@ DAMAGE = {
     "an episode of nothing": ("episodes", "its events from None", "UPDATE event SET episode = NULL"),
     "a longer episode": ("episodes", "goes from", "UPDATE episode SET end_ns = end_ns + 7"),
     "a short centre": ("centres", "63 numbers instead of 64", "UPDATE centre SET value = substr(value, 5)"),
-    "lost signs": ("vectors", "56 signs", "UPDATE vector SET code = substr(code, 2) WHERE centre IS NOT NULL"),
-    "signs without a scale": ("vectors", "the scale 0", "UPDATE vector SET scale = 0 WHERE centre IS NOT NULL"),
+    "a torn code": ("vectors", "neither 1 nor 4", "UPDATE vector SET code = substr(code, 2) WHERE centre NOT NULL"),
+    "a code without a scale": ("vectors", "the scale 0", "UPDATE vector SET scale = 0 WHERE centre IS NOT NULL"),
 }  # fmt: skip
 
 
