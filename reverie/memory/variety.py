@@ -35,31 +35,26 @@ def varied(
         taken: by row number; what the caller has taken in the meantime is left out.
         share: what a copy is worth of the passage before it.
     """
-    order = np.flatnonzero(score > 0)
-    size, given = _FIRST, list[int]()
-    if len(order) > size:
-        order, rest = _split(score, order, size)
-    else:
-        rest = order[:0]
-    order = order[np.lexsort((rows[order], -score[order]))]
-    worth = score[order].astype(np.float32)
+    rest = np.flatnonzero(score > 0)
+    order, worth, given = rest[:0], np.zeros(0, np.float32), list[int]()
+    size, beyond = _FIRST, np.inf
     while True:
         worth[taken[rows[order]]] = 0
         best = int(worth.argmax()) if len(worth) else 0
-        beyond = float(score[rest].max(initial=0)) if len(order) < _MOST else 0.0
-        if len(rest) and (not len(worth) or worth[best] < beyond):
-            size *= 4
-            more, rest = _split(score, rest, size) if len(rest) > size else (rest, rest[:0])
+        most = float(worth[best]) if len(worth) else 0.0
+        if len(rest) and (most <= 0 or (most < beyond and len(order) < _MOST)):
+            more, rest = _split(score, rest, size)
             more = more[np.lexsort((rows[more], -score[more]))]
             fresh = score[more].astype(np.float32)
             for row in given:
                 fresh[table.likeness(row, rows[more]) >= ALIKE] *= np.float32(share)
             order, worth = np.concatenate([order, more]), np.concatenate([worth, fresh])
+            size, beyond = 4 * size, float(score[rest].max(initial=0))
             continue
-        if not len(worth) or worth[best] <= 0:
+        if most <= 0:
             return
         place = int(order[best])
-        yield place, float(worth[best])
+        yield place, most
         worth[best] = 0
         if taken[rows[place]]:
             given.append(int(rows[place]))
@@ -70,5 +65,7 @@ def _split(
     score: Float32[ndarray, "n"], places: Int64[ndarray, "m"], size: int
 ) -> tuple[Int64[ndarray, "k"], Int64[ndarray, "l"]]:
     """About the `size` best of some places, equal ones included, and the others."""
+    if len(places) <= size:
+        return places, places[:0]
     least = np.partition(score[places], len(places) - size)[len(places) - size]
     return places[score[places] >= least], places[score[places] < least]

@@ -60,6 +60,14 @@ def test_the_order_is_that_of_looking_at_everything(seed, size, share):
         assert [place for place, _ in found] == [place for place, _ in expected]
 
 
+def test_every_place_is_given_once_however_many_are_asked_for(monkeypatch):
+    monkeypatch.setattr("reverie.memory.variety._MOST", 1500)
+    scores = np.linspace(0.9, 0.1, 3000).astype(np.float32)
+    table, taken = table_of([unit(direction("one scene"))] * 3000), np.zeros(3000, bool)
+    found = [place for place, _ in varied(table, scores, np.arange(3000), taken, 0.5)]
+    assert sorted(found) == list(range(3000))
+
+
 @pytest.fixture
 def flooded(tmp_path):
     """The same scene and sentence every minute, each with a part of what is asked, and other things once."""
