@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.retention import drawn_anew
-from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share, texts_by_signs
+from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share, signs
 from reverie.memory import MemoryConfig, merging, retention, thinning
 from reverie.memory.search_config import SearchConfig
 
@@ -81,7 +81,7 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
         "episodes: 32 moments, 3200 bytes": (config, lambda: sized(most, 32, 3200)),
         "episodes: 128 moments, 12800 bytes": (config, lambda: sized(most, 128, 12800)),
         "short term not spared": option(short_term_s=0.0),
-        "texts by signs": (config, texts_by_signs),
+        "signs": (config, signs),
         "copies count as much": option(search=SearchConfig(copy_share=1.0)),
         "no repeats, no episodes": option(consolidate_every_s=FOREVER_S),
     }

@@ -124,7 +124,7 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
     config = MemoryConfig(store=StoreConfig(durability="normal"), remember_recalls=False, search=WIDE)
     encode, figures = coarse_codes.encode, {}
     if not centred:
-        coarse_codes.encode = lambda vector, centre, bits: encode(vector, np.zeros_like(centre), bits)
+        coarse_codes.encode = lambda vector, centre: encode(vector, np.zeros_like(centre))
     decode = coarse_codes.decode
     if not centred:
         coarse_codes.decode = lambda code, scale, centre: decode(code, scale, np.zeros_like(centre))

@@ -5,8 +5,8 @@
 A week is watched for three hours a day (benchmarks/composed.py: pre-encoded observations are replayed), so that even
 30 kB an hour is more than an empty memory takes. Needles lie anywhere in it, and are asked for by their sentence,
 their picture, or both. Bytes are those of the closed directory; no key frames are kept. Two policies stand beside at
-equal bytes: every n-th moment, and MovieChat-like merging of neighbours (benchmarks/stream_policies.py). So
-does reverie with one bit a number for faded texts, too (`reverie.memory.coarse_codes`).
+equal bytes: every n-th moment, and MovieChat-like merging of neighbours (benchmarks/stream_policies.py), and
+reverie itself with one bit instead of four for a number of faded vectors.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.needle import KINDS, of
 from benchmarks.report import arguments, progress, publish, table
-from benchmarks.stream_runs import Bench, Run, budget, found_share, texts_by_signs
+from benchmarks.stream_runs import Bench, Run, budget, found_share, signs
 
 BASELINES = ("thinning", "merging")
 BUDGETS = (20_000_000, 8_000_000, 4_000_000, 2_500_000, 1_600_000, 1_150_000)
@@ -43,8 +43,8 @@ def main() -> None:
             name = f"{limit / 1e6:g} MB"
             ours = bench.reverie("reverie", stream, budget(limit))
             rows.setdefault((name, "reverie"), []).append(ours)
-            signs = bench.reverie("texts by signs", stream, budget(limit), around=texts_by_signs)
-            rows.setdefault((name, "texts by signs"), []).append(signs)
+            by_signs = bench.reverie("signs", stream, budget(limit), around=signs)
+            rows.setdefault((name, "signs"), []).append(by_signs)
             for policy in BASELINES:
                 rows.setdefault((name, policy), []).append(bench.baseline(policy, stream, ours.num_bytes, whole))
     figures = {f"{policy}, {limit}": figures_of(runs, hours) for (limit, policy), runs in rows.items()}

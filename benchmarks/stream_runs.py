@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -38,7 +39,7 @@ NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
 FOREVER_S = 1e9
 _SHIPPED = SearchConfig()
-Around = Callable[[], AbstractContextManager[object]]  # what holds while a memory is written: a changed constant, say
+Around = Callable[[], AbstractContextManager[object]]  # what holds for a memory: a changed constant, say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ class Bench:
         path = self._path()
         with around():
             _fill(path, stream, config, self.encoder)
-        return self._asked(path, stream, config.search)
+            return self._asked(path, stream, config.search)
 
     def _fitted(self, keep: Keep, stream: Composed, aim_bytes: int, whole: Run) -> Run:
         """Try shares of the stream until the bytes agree."""
@@ -196,13 +197,19 @@ def budget(max_bytes: int | None) -> MemoryConfig:
 
 
 @contextmanager
-def texts_by_signs() -> Iterator[None]:
-    """One bit a number for texts as for pictures."""
-    texts, coarse_codes.TEXTS = coarse_codes.TEXTS, frozenset[int]()
-    try:
+def signs() -> Iterator[None]:
+    """Faded vectors by one bit a number: decoded as centre + mean |x| * (+1 or -1)."""
+
+    def encode(vector: np.ndarray, centre: np.ndarray) -> tuple[bytes, float]:
+        return np.packbits(vector >= centre).tobytes(), float(np.abs(vector - centre).mean())
+
+    def decode(code: bytes, scale: float, centre: np.ndarray) -> np.ndarray:
+        bits = np.unpackbits(np.frombuffer(code, np.uint8), count=len(centre)).astype(np.float32)
+        vector = centre + np.float32(scale) * (2 * bits - 1)
+        return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
+
+    with patch.object(coarse_codes, "encode", encode), patch.object(coarse_codes, "decode", decode):
         yield
-    finally:
-        coarse_codes.TEXTS = texts
 
 
 def found_share(asked: Iterable[Asked], k: int, tight: bool = False) -> float:

@@ -78,8 +78,8 @@ def wrong_anchors(db: sqlite3.Connection) -> Iterator[Problem]:
 
 
 def _coarse_problem(width: int, scale: float, packed: bytes) -> str | None:
-    if len(packed) not in (code_bytes(width, 1), code_bytes(width, 4)):
-        return f"has a code of {len(packed)} bytes, which is neither 1 nor 4 bits for each of {width} numbers"
+    if len(packed) != code_bytes(width):
+        return f"has a code of {len(packed)} bytes instead of {code_bytes(width)}"
     return None if math.isfinite(scale) and scale > 0 else f"has the scale {scale}"
 
 

@@ -1,14 +1,14 @@
-"""Coarse codes: a vector of an event that fades as few bits a number, one for what was seen, four for texts.
+"""Coarse codes: a vector as four bits a number, for events that fade.
 
 Vectors of one encoder share a direction (their mean is far from zero), so they are taken around a centre c, the mean of
 the encoder's vectors, made once when it is first needed and then kept as it is. With x = v - c:
 
-    1 bit     x >= 0,                           scale = mean |x_i|,            decoded as c + scale * (+1 or -1)
-    4 bits    the nearest level to x / scale,   scale = root of mean x_i^2,    decoded as c + scale * level
+    scale = root of the mean of x_i^2,    code_i = the level nearest to x_i / scale,
+    decoded as (c + scale * levels) / its length
 
-and brought to unit length. The 16 levels have the least squared error for normal numbers (Max 1960, table 1). A scene
-is shown for many moments, and it will do to find one of them. A sentence is said once: in a large memory a paraphrase
-finds it by four bits, and not by signs (benchmarks/rate.py). They take 192 and 48 bytes instead of 384 for MiniLM.
+The 16 levels have the least squared error for normal numbers (Max 1960, table 1). They take 192 bytes for a sentence of
+MiniLM, int8 codes 384. Signs, one bit a number, take 48, and find less of what was seen or said once: see
+benchmarks/rate.py.
 
 Whoever reads vectors decodes them to what int8 codes stand for.
 """
@@ -23,41 +23,33 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.errors import MemoryStoreError
-from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.vectors import dequantise, quantise
 
-Bits = Literal[1, 4]
 _FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
 _UPPER = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
 _LEVELS = np.concatenate([-_UPPER[::-1], _UPPER])
 _BETWEEN = (_LEVELS[1:] + _LEVELS[:-1]) / 2
-TEXTS = frozenset(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
 
-def code_bytes(width: int, bits: Bits) -> int:
+def code_bytes(width: int) -> int:
     """Of the code of a vector of so many numbers."""
-    return -(-width * bits // 8)
+    return -(-width // 2)
 
 
-def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"], bits: Bits) -> tuple[bytes, float]:
-    """(D,) to the code and the scale."""
+def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"]) -> tuple[bytes, float]:
+    """(D,) to the code, two numbers a byte, and the scale."""
     offset = vector - centre
-    if bits == 1:
-        return np.packbits(offset >= 0).tobytes(), float(np.abs(offset).mean())
     scale = float(np.sqrt(np.square(offset).mean()))
-    levels = np.zeros(len(offset) + len(offset) % 2, np.uint8)
+    levels = np.zeros(2 * code_bytes(len(offset)), np.uint8)
     levels[: len(offset)] = np.searchsorted(_BETWEEN, offset / max(scale, 1e-12))
     return (levels[::2] << 4 | levels[1::2]).tobytes(), scale
 
 
 def decode(code: bytes, scale: float, centre: Float32[ndarray, "d"]) -> Float32[ndarray, "d"]:
-    """The unit vector that a code stands for; its length tells the bits (below 3 numbers they are one)."""
-    packed, width = np.frombuffer(code, np.uint8), len(centre)
-    if len(packed) == code_bytes(width, 1):
-        steps = np.unpackbits(packed, count=width).astype(np.float32) * 2 - 1
-    else:
-        steps = _LEVELS[np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:width]]
-    vector = centre + np.float32(scale) * steps
+    """The unit vector that a code stands for."""
+    packed = np.frombuffer(code, np.uint8)
+    levels = _LEVELS[np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[: len(centre)]]
+    vector = centre + np.float32(scale) * levels
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
 
 
@@ -106,17 +98,14 @@ def recode(db: sqlite3.Connection, table: Literal["vector", "sentence"], observa
     changed: list[tuple[float, bytes, int, int, int]] = []
     for observation in observations:
         rows = db.execute(
-            f"SELECT {part}, v.encoder, v.scale, v.code, o.modality FROM {table} v "
-            "JOIN observation o ON o.id = v.observation WHERE v.observation = ? AND v.centre IS NULL",
-            (observation,),
+            f"SELECT {part}, encoder, scale, code FROM {table} WHERE observation = ? AND centre IS NULL", (observation,)
         ).fetchall()
-        for number, encoder, scale, code, modality in rows:
+        for number, encoder, scale, code in rows:
             if encoder not in centres:
                 centres[encoder] = _centre_of(db, encoder)
             centre = centres[encoder]
             if centre is not None and scale > 0:
-                vector = dequantise(np.frombuffer(code, np.int8), scale)
-                coarse, coarse_scale = encode(vector, centre[1], 4 if modality in TEXTS and len(vector) > 2 else 1)
+                coarse, coarse_scale = encode(dequantise(np.frombuffer(code, np.int8), scale), centre[1])
                 changed.append((coarse_scale, coarse, centre[0], observation, number))
     which = "observation = ? AND part = ?" if table == "sentence" else "observation = ? AND 0 = ?"
     db.executemany(f"UPDATE {table} SET scale = ?, code = ?, centre = ? WHERE {which}", changed)

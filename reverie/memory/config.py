@@ -27,7 +27,10 @@ class MemoryConfig(BaseModel):
         description="Disk that the directory may take (kept within 5 %): older events become coarser. None: no limit.",
     )
     short_term_s: float = Field(
-        600.0, ge=0, description="The newest part of a stream, made coarser only when all else is not enough."
+        600.0,
+        ge=0,
+        description="The newest part of a stream, in an eighth of the budget at most: made coarser only when all else "
+        "is not enough.",
     )
     extract_facts: bool = Field(
         True, description="Whether plain statements in what is said and written become facts (see `Memory.facts`)."

@@ -3,8 +3,7 @@
     0 full              every moment, box, word time and key frame
     1 representatives   at most 4 pictures' moments, each for a run of them (its span, mean names, most central
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
-    2 coarse codes      vectors with one bit a number, of texts with four; a key frame only where the event stands
-                        out; every text
+    2 coarse codes      vectors with four bits a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
                         64 moments and 6400 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
@@ -79,7 +78,7 @@ def demote(
         _to_codes(db, stretch, demoted, picture_worth)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
-        others = neighbours(db, stretch)
+        others = neighbours(db, stretch, at_all_costs)
         alone = stretch.level >= EPISODE_LEVEL and not others
         if alone and not at_all_costs:
             return None

@@ -17,15 +17,19 @@ from reverie.memory.summary import central_sentences
 from reverie.memory.thinning import MAX_LABELS, is_held
 
 _MAX_THINGS = 4
+_MUCH_LONGER = 4
 _MAX_TEXT_BYTES = 6400
 
 
-def neighbours(db: sqlite3.Connection, stretch: Stretch) -> list[Stretch]:
+def neighbours(db: sqlite3.Connection, stretch: Stretch, at_all_costs: bool = False) -> list[Stretch]:
     """Merged events beside one that it joins: those of its episode; of none yet, while the whole is short enough.
 
-    For a merged one itself: the one of its stream that makes the shorter whole, over a gap if need be.
+    For a merged one itself: the one of its stream that makes the shorter whole, over a gap if need be. While on the
+    other side there is one that has not come as far, it waits for that rather than join a much longer one, unless it
+    has to `at_all_costs`: what joins has the moments of one, and the longer would lose its own to ever more others.
     """
     sides = []
+    waits = False
     for order, compare in (("DESC", "<"), ("ASC", ">")):
         row = db.execute(
             f"SELECT id FROM event WHERE stream = ? AND start_ns {compare} ? AND NOT open "
@@ -34,10 +38,12 @@ def neighbours(db: sqlite3.Connection, stretch: Stretch) -> list[Stretch]:
         ).fetchone()
         beside = stretch_of(db, row[0]) if row else None
         if beside is None or beside.level < EPISODE_LEVEL:
+            waits |= beside is not None and not at_all_costs
             continue
         if not is_pinned(db, beside.stream, beside.start_ns, beside.end_ns):
             sides.append(beside)
     if stretch.level >= EPISODE_LEVEL:
+        sides = [side for side in sides if not waits or _length(side) <= _MUCH_LONGER * _length(stretch)]
         return sorted(sides, key=lambda side: (_length(side, stretch), side.start_ns))[:1]
     joined: list[Stretch] = []
     for side in sides:

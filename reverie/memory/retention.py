@@ -21,7 +21,7 @@ from math import log, log1p
 from typing import Any, Literal
 
 from reverie.memory.pins import pinned_events
-from reverie.memory.schema import MODALITY_CODES
+from reverie.memory.schema import EVERY_MODALITY, MODALITY_CODES
 from reverie.types import NS_PER_S, Modality
 
 Policy = Literal["retention", "fifo", "lifo", "least_visited", "most_visited"]
@@ -38,8 +38,7 @@ EPISODE_LEVEL, LAST_LEVEL = 3, 9
 # that leapt into the future, and would make all others look old.
 _ZERO = "min(coalesce(s.wall_anchor_ns, s.started_ns), s.started_ns - coalesce(s.watched_start_ns, 0))"
 _EVENTS = (
-    "SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, "
-    f"{_ZERO}, s.watched_end_ns, s.ended, s.place "
+    f"SELECT e.id, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, {_ZERO}, s.place "
     "FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open "
 )
 
@@ -51,11 +50,12 @@ class Ranking:
         self._db, self._policy = db, policy
         self._now_ns, self._visits = 0, Counter[str]()
 
-    def victims(self, short_term_ns: int | None) -> list[Victim]:
+    def victims(self, short_term_ns: int | None, most_rows: int = 0) -> list[Victim]:
         """Every closed event that may be demoted, in no order; pinned ones never are.
 
         `short_term_ns`: events that end this shortly before what was watched of a stream that goes on are spared,
         and so are those that hold its last picture and boxes, from which segmentation goes on. None: none is.
+        `most_rows`: of the former the newest of all streams, that have no more observations than this.
         """
         rows = self._db.execute(_EVENTS + "ORDER BY e.id").fetchall()
         self._now_ns = now_ns(self._db)
@@ -63,17 +63,17 @@ class Ranking:
             self._visits = _visits_by_place(self._db)
         spared = pinned_events(self._db)
         if short_term_ns is not None:
-            spared |= _needed_to_go_on(self._db)
-        return list(self._scored(rows, spared, short_term_ns))
+            spared |= _needed_to_go_on(self._db) | _short_term(self._db, short_term_ns, most_rows)
+        return list(self._scored(rows, spared))
 
     def again(self, event: int) -> Victim | None:
         """An event with the score that it has now, None when it is no more."""
         rows = self._db.execute(_EVENTS + "AND e.id = ?", (event,)).fetchall()
-        return next(self._scored(rows, set(), None), None)
+        return next(self._scored(rows, set()), None)
 
-    def _scored(self, rows: list[Any], spared: set[int], short_term_ns: int | None) -> Iterator[Victim]:
-        for event, _, start, end, level, surprise, strength, recalled, repeats, anchor, watched, ended, place in rows:
-            if event in spared or (short_term_ns is not None and not ended and end > watched - short_term_ns):
+    def _scored(self, rows: list[Any], spared: set[int]) -> Iterator[Victim]:
+        for event, start, end, level, surprise, strength, recalled, repeats, anchor, place in rows:
+            if event in spared:
                 continue
             wall_ns = anchor + end
             if self._policy == "retention":
@@ -113,6 +113,24 @@ def _visits_by_place(db: sqlite3.Connection) -> Counter[str]:
         "LEFT JOIN event e ON e.stream = s.id WHERE s.place != '' GROUP BY s.place"
     )
     return Counter(dict(rows.fetchall()))
+
+
+def _short_term(db: sqlite3.Connection, short_term_ns: int, most_rows: int) -> set[int]:
+    """Events of the newest part of streams that go on, the newest first, as far as their rows are not too many."""
+    newest = db.execute(
+        "SELECT e.id, (SELECT count(*) FROM observation o WHERE o.stream = e.stream "
+        f"AND o.{EVERY_MODALITY} AND o.start_ns >= e.start_ns AND o.start_ns < e.end_ns) "
+        "FROM event e JOIN stream s ON s.id = e.stream "
+        f"WHERE NOT s.ended AND NOT e.open AND e.end_ns > s.watched_end_ns - ? ORDER BY {_ZERO} + e.end_ns DESC, e.id",
+        (short_term_ns,),
+    )
+    spared, left = set[int](), most_rows
+    for event, num_rows in newest:
+        left -= num_rows
+        if left < 0:
+            break
+        spared.add(event)
+    return spared
 
 
 def _needed_to_go_on(db: sqlite3.Connection) -> set[int]:

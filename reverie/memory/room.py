@@ -29,6 +29,7 @@ _LABEL_SHARE = 16  # of the budget may be taken by labels before those go that n
 _FACT_SHARE = 8  # of the budget: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
+_SHORT_TERM_SHARE = 8  # of the budget: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
 
@@ -126,7 +127,8 @@ class Room:
         limit = self.budget.max_bytes // _FAMILIARITY_SHARE
         self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
         self.in_steps(lambda db, most: facts.trim(db, self.budget.max_bytes // _FACT_SHARE, most))
-        ranked = self._ranking.victims(short_term_ns)
+        most_rows = self.budget.max_bytes // _SHORT_TERM_SHARE // ROW_BYTES
+        ranked = self._ranking.victims(short_term_ns, most_rows)
         heapify(ranked)
         self._ranked = ranked
         rows = self._store.writer.execute("SELECT surprise, repeats, strength FROM event WHERE NOT open").fetchall()

@@ -76,6 +76,9 @@ def test_runs_part_where_vectors_differ_and_a_medoid_is_central():
     assert runs(vectors, 3) == [(0, 7), (7, 14), (14, 21)]
     assert runs(vectors[:2], 4) == [(0, 1), (1, 2)]
     assert runs(vectors[:0], 4) == []
+    shared = 3 * unit(rng.standard_normal(32))
+    rare = [scenes[0]] * 30 + [scenes[1]] + [unit(scenes[0] + 0.2 * scenes[2])] * 30
+    assert runs(np.stack([unit(vector + shared) for vector in rare]), 3) == [(0, 30), (30, 31), (31, 61)]
     outlier = np.stack([vectors[0], vectors[1], vectors[2], vectors[20]])
     assert medoid(outlier) in (0, 1, 2)
 

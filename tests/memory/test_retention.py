@@ -82,8 +82,12 @@ def test_the_short_term_of_a_stream_that_goes_on_is_spared(tmp_path):
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
         memory.write([seen(name, at, cut=True) for at, name in enumerate(["cat", "car", "dog"] * 20)])
         ranking = Ranking(memory._store.writer, "retention")
-        assert ranking.victims(ns(600)) == []
-        assert 0 < len(ranking.victims(ns(10))) < len(ranking.victims(None))
+        assert ranking.victims(ns(600), 1000) == []
+        assert 0 < len(ranking.victims(ns(10), 1000)) < len(ranking.victims(None))
+        fewer = {event for _, _, event in ranking.victims(ns(600), 20)}
+        everything = {event for _, _, event in ranking.victims(None)}
+        assert len(everything) - 22 <= len(fewer) < len(everything)
+        assert max(fewer) < min(everything - fewer), "the newest are spared"
 
 
 def test_a_clock_that_leapt_into_the_future_makes_no_other_stream_old(tmp_path):

@@ -134,7 +134,7 @@ DAMAGE = {
     "an episode of nothing": ("episodes", "its events from None", "UPDATE event SET episode = NULL"),
     "a longer episode": ("episodes", "goes from", "UPDATE episode SET end_ns = end_ns + 7"),
     "a short centre": ("centres", "63 numbers instead of 64", "UPDATE centre SET value = substr(value, 5)"),
-    "a torn code": ("vectors", "neither 1 nor 4", "UPDATE vector SET code = substr(code, 2) WHERE centre NOT NULL"),
+    "a torn code": ("vectors", "instead of 32", "UPDATE vector SET code = substr(code, 2) WHERE centre NOT NULL"),
     "a code without a scale": ("vectors", "the scale 0", "UPDATE vector SET scale = 0 WHERE centre IS NOT NULL"),
 }  # fmt: skip
 
