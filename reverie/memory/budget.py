@@ -42,6 +42,11 @@ class Budget:
         return int(LOW * self.max_bytes)
 
     @property
+    def stored_bytes(self) -> int:
+        """What rows and pictures may take, up to the low mark."""
+        return self.low_bytes - self.log_bytes
+
+    @property
     def log_size(self) -> int:
         return bytes_on_disk(self._store.path.with_name(DATABASE + "-wal"))
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
-from typing import Final
+from typing import Final, Literal
 
 from reverie.memory import episodes, word_filters
 from reverie.memory.coarse_codes import recode
@@ -42,6 +42,7 @@ from reverie.memory.thinning import drop_pictures, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
 WORD_BITS: Final = 128
+Need = Literal["some", "more", "all"]
 
 
 def has_faded(db: sqlite3.Connection, stream: int, at_ns: int) -> bool:
@@ -58,12 +59,13 @@ def demote(
     demoted: Demoted,
     picture_worth: float,
     word_bits: int = WORD_BITS,
-    at_all_costs: bool = False,
+    need: Need = "some",
 ) -> int | None:
     """Take an event down one level; return the event that stands for it now, None when none does or it stays.
 
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole, which is of
-    level 3 again. One that is alone stays, but `at_all_costs` gives up half of what it has, and at last all.
+    level 3 again. `need` of space: for `some` it joins one of about its length, or waits for it; for `more` any; one
+    that is alone stays until `all` is needed, then gives up half of what it has, and at last all.
     `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
     `word_bits`: of the filter of a minute's words.
     """
@@ -78,9 +80,9 @@ def demote(
         _to_codes(db, stretch, demoted, picture_worth)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
-        others = neighbours(db, stretch, at_all_costs)
+        others = neighbours(db, stretch, patient=need == "some")
         alone = stretch.level >= EPISODE_LEVEL and not others
-        if alone and not at_all_costs:
+        if alone and need != "all":
             return None
         if stretch.level == CODES_LEVEL:
             word_filters.take_in(db, stretch, word_bits)

@@ -21,12 +21,12 @@ _MUCH_LONGER = 4
 _MAX_TEXT_BYTES = 6400
 
 
-def neighbours(db: sqlite3.Connection, stretch: Stretch, at_all_costs: bool = False) -> list[Stretch]:
+def neighbours(db: sqlite3.Connection, stretch: Stretch, patient: bool = True) -> list[Stretch]:
     """Merged events beside one that it joins: those of its episode; of none yet, while the whole is short enough.
 
     For a merged one itself: the one of its stream that makes the shorter whole, over a gap if need be. While on the
-    other side there is one that has not come as far, it waits for that rather than join a much longer one, unless it
-    has to `at_all_costs`: what joins has the moments of one, and the longer would lose its own to ever more others.
+    other side there is one that has not come as far, a `patient` one waits for that rather than join a much longer one:
+    what joins has the moments of one, and the longer would lose its own to ever more others.
     """
     sides = []
     waits = False
@@ -38,7 +38,7 @@ def neighbours(db: sqlite3.Connection, stretch: Stretch, at_all_costs: bool = Fa
         ).fetchone()
         beside = stretch_of(db, row[0]) if row else None
         if beside is None or beside.level < EPISODE_LEVEL:
-            waits |= beside is not None and not at_all_costs
+            waits |= beside is not None and patient
             continue
         if not is_pinned(db, beside.stream, beside.start_ns, beside.end_ns):
             sides.append(beside)

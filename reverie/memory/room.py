@@ -17,19 +17,19 @@ from typing import Literal
 from reverie.errors import MemoryFull
 from reverie.memory import facts, familiarity, lexical, names
 from reverie.memory.budget import Budget
-from reverie.memory.demotion import WORD_BITS, demote
+from reverie.memory.demotion import WORD_BITS, Need, demote
 from reverie.memory.retention import Ranking, Victim, worth
 from reverie.memory.store import Store
 from reverie.memory.stretches import ROW_BYTES, Demoted
 
 _MERGE_BYTES = 8 << 10  # of texts, for which the text index is merged in one transaction
 _KEPT_REVISIONS = (128, 8192)
-_FAMILIARITY_SHARE = 16  # of the budget: what the filters of hours take at most; the newest stay
-_LABEL_SHARE = 16  # of the budget may be taken by labels before those go that nothing names any more
-_FACT_SHARE = 8  # of the budget: what facts take at most; superseded ones go first
+_FAMILIARITY_SHARE = 16  # of what is stored: what the filters of hours take at most; the newest stay
+_LABEL_SHARE = 16  # of it may be taken by labels before those go that nothing names any more
+_FACT_SHARE = 8  # of it: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
-_SHORT_TERM_SHARE = 8  # of the budget: what is spared of the short term at most
+_SHORT_TERM_SHARE = 8  # of it: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
 
@@ -92,10 +92,13 @@ class Room:
         if outcome == "used up" and was_ranked and (at_all_costs or self._fresh_bytes > self.budget.part_bytes):
             self.rank_again()  # events came since
             outcome = self._sink(target_bytes, demoted)
+        if outcome == "used up" and at_all_costs:
+            self.rank_again()
+            outcome = self._sink(target_bytes, demoted, "more")
         touched = outcome == "used up" and at_all_costs
         if touched:
             self._rank(None)
-            self._sink(target_bytes - self.budget.part_bytes, demoted, at_all_costs)  # not in every write
+            self._sink(target_bytes - self.budget.part_bytes, demoted, "all")  # not in every write
             self.rank_again()
         for _ in range(-(-demoted.text_bytes // _MERGE_BYTES)):
             self._merge_index()
@@ -124,10 +127,10 @@ class Room:
         return self.budget.used() + needed_bytes + self.budget.log_bytes // 2 > self.budget.max_bytes
 
     def _rank(self, short_term_ns: int | None) -> list[Victim]:
-        limit = self.budget.max_bytes // _FAMILIARITY_SHARE
+        limit = self.budget.stored_bytes // _FAMILIARITY_SHARE
         self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
-        self.in_steps(lambda db, most: facts.trim(db, self.budget.max_bytes // _FACT_SHARE, most))
-        most_rows = self.budget.max_bytes // _SHORT_TERM_SHARE // ROW_BYTES
+        self.in_steps(lambda db, most: facts.trim(db, self.budget.stored_bytes // _FACT_SHARE, most))
+        most_rows = self.budget.stored_bytes // _SHORT_TERM_SHARE // ROW_BYTES
         ranked = self._ranking.victims(short_term_ns, most_rows)
         heapify(ranked)
         self._ranked = ranked
@@ -136,20 +139,18 @@ class Room:
         self._picture_worth = values[len(values) * 9 // 10] if values else 0.0
         return ranked
 
-    def _sink(
-        self, target_bytes: int, demoted: Demoted, at_all_costs: bool = False
-    ) -> Literal["met", "used up", "held"]:
+    def _sink(self, target_bytes: int, demoted: Demoted, need: Need = "some") -> Literal["met", "used up", "held"]:
         """Demote what is ranked until the target is met, all is used up, or a reader is found to hold the log."""
         ranked = self._rank(self._short_term_ns) if self._ranked is None else self._ranked
         while (excess_bytes := self.budget.filled() - target_bytes) > 0:
             if not ranked:
                 return "used up"
-            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted, at_all_costs)
+            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted, need)
             if not self.fold_log():
                 return "held"
         return "met"
 
-    def _demote_some(self, ranked: list[Victim], wanted_bytes: int, total: Demoted, at_all_costs: bool) -> None:
+    def _demote_some(self, ranked: list[Victim], wanted_bytes: int, total: Demoted, need: Need) -> None:
         """One transaction, that takes about as many bytes of rows as are wanted."""
         demoted = Demoted()
         with self._store.transaction(synced=True) as db:
@@ -157,7 +158,7 @@ class Room:
                 value, _, event = heappop(ranked)
                 again = self._ranking.again(event)
                 if again is not None and again[0] <= value:  # else it was recalled or took in others since
-                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, at_all_costs)
+                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, need)
                     again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)
@@ -169,7 +170,7 @@ class Room:
 
     def _drop_labels(self) -> bool:
         """Labels that no row names any more go, when all take much of the budget. Return whether any did."""
-        limit = self.budget.max_bytes // _LABEL_SHARE // names.LABEL_BYTES
+        limit = self.budget.stored_bytes // _LABEL_SHARE // names.LABEL_BYTES
         count: int = self._store.writer.execute("SELECT count(*) FROM label").fetchone()[0]
         if count <= max(limit, self._used_labels + limit // 4):
             return False

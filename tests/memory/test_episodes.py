@@ -164,9 +164,9 @@ def test_a_short_episode_waits_for_its_other_neighbour_rather_than_join_a_long_o
                     if event.level < level:
                         demote(db, event.event_id, Demoted(), picture_worth=0.0)
 
-        def join(event, at_all_costs=False):
+        def join(event, need="some"):
             with memory._store.transaction() as db:
-                return demote(db, event.event_id, Demoted(), picture_worth=0.0, at_all_costs=at_all_costs)
+                return demote(db, event.event_id, Demoted(), picture_worth=0.0, need=need)
 
         for level in (1, 2):
             sink(level)
@@ -180,7 +180,7 @@ def test_a_short_episode_waits_for_its_other_neighbour_rather_than_join_a_long_o
         sink(3)
         assert join(second) is not None
         assert [event.span.end_s for event in memory.timeline()] == [40 * 60, 56 * 60]
-        assert join(memory.timeline()[1], at_all_costs=True) is not None
+        assert join(memory.timeline()[1], need="more") is not None
         assert len(memory.timeline()) == 1
     assert_whole(tmp_path)
 

@@ -72,7 +72,7 @@ def test_it_outlives_demotion(memory):
     with memory._store.transaction() as db:
         for _ in range(8):
             for (event,) in db.execute("SELECT id FROM event ORDER BY id").fetchall():
-                demote(db, event, Demoted(), 0.0, at_all_costs=True)
+                demote(db, event, Demoted(), 0.0, need="all")
     assert memory.stats().observations["vision"] < num_moments / 2
     assert [hours_of(memory, vector(f"thing{hour}x{k}")) for hour in range(2) for k in range(4)] == before
 
