@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from reverie.memory.coarse_codes import Decoder
+from reverie.memory.database import snapshot
 from reverie.memory.events import summarise
 from reverie.memory.index import Index
 from reverie.memory.passage_table import PassageTable
@@ -313,13 +314,10 @@ class Browse:
     def _with_names(
         self, query: str, values: tuple[Any, ...]
     ) -> tuple[list[tuple[Any, ...]], dict[int, tuple[str, str]]]:
-        """Rows, and name and kind of every label, in one snapshot: another process may write meanwhile."""
-        self._db.execute("BEGIN")
-        try:
+        """Rows, and name and kind of every label, of one moment."""
+        with snapshot(self._db):
             names = self._db.execute("SELECT id, name, kind FROM label").fetchall()
             return self._db.execute(query, values).fetchall(), {row: (name, kind) for row, name, kind in names}
-        finally:
-            self._db.execute("COMMIT")
 
     def stats(self, root: Path) -> MemoryStats:
         """Counts and bytes, by kind and part."""

@@ -78,7 +78,7 @@ def wrong_anchors(db: sqlite3.Connection) -> Iterator[Problem]:
 
 
 def _coarse_problem(width: int, scale: float, packed: bytes) -> str | None:
-    if len(packed) != code_bytes(width):
+    if len(packed) not in (code_bytes(width), code_bytes(width, bits=1)):
         return f"has a code of {len(packed)} bytes instead of {code_bytes(width)}"
     return None if math.isfinite(scale) and scale > 0 else f"has the scale {scale}"
 

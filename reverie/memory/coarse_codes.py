@@ -31,9 +31,9 @@ _LEVELS = np.concatenate([-_UPPER[::-1], _UPPER])
 _BETWEEN = (_LEVELS[1:] + _LEVELS[:-1]) / 2
 
 
-def code_bytes(width: int) -> int:
+def code_bytes(width: int, bits: int = 4) -> int:
     """Of the code of a vector of so many numbers."""
-    return -(-width // 2)
+    return -(-width * bits // 8)
 
 
 def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"]) -> tuple[bytes, float]:
@@ -46,9 +46,12 @@ def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"]) -> tupl
 
 
 def decode(code: bytes, scale: float, centre: Float32[ndarray, "d"]) -> Float32[ndarray, "d"]:
-    """The unit vector that a code stands for."""
-    packed = np.frombuffer(code, np.uint8)
-    levels = _LEVELS[np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[: len(centre)]]
+    """The unit vector that a code stands for; a code of one bit a number, as memories had before, is of signs."""
+    packed, width = np.frombuffer(code, np.uint8), len(centre)
+    if len(packed) == code_bytes(width):
+        levels = _LEVELS[np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:width]]
+    else:
+        levels = 2 * np.unpackbits(packed, count=width).astype(np.float32) - 1
     vector = centre + np.float32(scale) * levels
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
 

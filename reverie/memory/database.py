@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import cast
@@ -64,3 +66,13 @@ def cipher_module() -> ModuleType:
     except ImportError as error:
         raise UsageError("an encrypted memory needs the extra: pip install 'reverie[encryption]'") from error
     return cast(ModuleType, dbapi2)
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads inside see one committed state, whatever another process writes meanwhile."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")

@@ -20,6 +20,7 @@ from jaxtyping import Int64
 from numpy import ndarray
 
 from reverie.memory.coarse_codes import Decoder
+from reverie.memory.database import snapshot
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.schema import A_LOSS, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality, ns
@@ -126,11 +127,8 @@ class Index:
 
     def _read(self, query: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]:
         """Rows with vectors as int8, whatever they are kept as; in one snapshot with the centres that they need."""
-        self._db.execute("BEGIN")
-        try:
+        with snapshot(self._db):
             return self._decoder.as_int8(self._db.execute(query, values).fetchall())
-        finally:
-            self._db.execute("COMMIT")
 
     def shown_until_ns(self, gap_s: float) -> Int64[ndarray, "n"]:
         """When each picture stopped being what was seen.

@@ -25,7 +25,7 @@ from reverie.memory.stretches import ROW_BYTES, Demoted
 _MERGE_BYTES = 8 << 10  # of texts, for which the text index is merged in one transaction
 _KEPT_REVISIONS = (128, 8192)
 _FAMILIARITY_SHARE = 16  # of what is stored: what the filters of hours take at most; the newest stay
-_LABEL_SHARE = 16  # of it may be taken by labels before those go that nothing names any more
+_LABEL_SHARE = 8  # of it may be taken by labels before those go that nothing names any more
 _FACT_SHARE = 8  # of it: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -35,6 +34,7 @@ from numpy import ndarray
 
 from reverie.memory import entities, lexical
 from reverie.memory.anchors import ANCHOR_SET, Anchors, carry_over, embed_anchors, unpack_anchors
+from reverie.memory.database import snapshot
 from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passage_table import PassageTable
@@ -89,7 +89,7 @@ class Search:
         """The k best passages, neighbours included, in time order."""
         self.index.refresh()
         streams = self.passages.stream_rows(query.stream_ids, query.places)
-        with _snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
+        with snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             num_texts = self._num_texts.of(self._db)
             words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
             most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
@@ -353,16 +353,6 @@ class Search:
                     if hit is not None and (query.span is None or hit.span.overlaps(query.span)):
                         beside.append(replace(hit, neighbour=True))
         return beside
-
-
-@contextmanager
-def _snapshot(connection: sqlite3.Connection) -> Iterator[None]:
-    """All reads inside see one committed state."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("COMMIT")
 
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:

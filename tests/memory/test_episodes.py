@@ -216,6 +216,9 @@ def test_a_coarse_code_is_near_its_vector_and_nearer_around_the_centre(width):
     assert near[True] > 0.998
     assert near[True] > near[False] > 0.99
     assert len(encode(vectors[0], centre)[0]) == (width + 1) // 2
+    signs = np.packbits(vectors[0] >= centre).tobytes()
+    before = decode(signs, float(np.abs(vectors[0] - centre).mean()), centre)
+    assert float(vectors[0] @ before) > 0.9, "what faded before there were four bits"
     same = encode(centre, centre)
     assert np.isfinite(decode(*same, centre)).all()
 
