@@ -107,18 +107,18 @@ def keyword(fact: Fact) -> str:
 def start_camera(page: Any) -> None:
     """Click, and wait until the page says that it watches and listens."""
     page.get_by_role("button", name="Start camera and microphone").click()
-    page.get_by_text("Watching and listening").wait_for()
+    page.get_by_text("Watching and listening").wait_for(timeout=1000 * START_TIMEOUT_S)
 
 
 def wait_until_heard(page: Any, facts: list[Fact]) -> Fact:
-    """Wait for the first of these sentences in the transcript, and for an event; returns the sentence."""
+    """Wait for the first of these sentences in the transcript, and for an event with a picture; returns it."""
     words = [keyword(fact) for fact in facts]
     page.wait_for_function(
         "words => words.some(word => document.querySelector('#transcript').innerText.toLowerCase().includes(word))",
         arg=words,
         timeout=HEARD_TIMEOUT_MS,
     )
-    page.locator("#events li").first.wait_for(timeout=HEARD_TIMEOUT_MS)
+    page.locator("#events li img").first.wait_for(timeout=HEARD_TIMEOUT_MS)
     said = page.locator("#transcript").inner_text().lower()
     return next(fact for fact in facts if keyword(fact) in said)
 
