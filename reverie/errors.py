@@ -12,6 +12,7 @@
     │   ├── MemoryTooNew        written by a newer reverie
     │   ├── MemoryKeyError      encrypted and opened without its key, or the other way round
     │   └── MemoryFull          no space left on the disk
+    ├── GenerationError       a video that cannot be gone on with
     └── NotPerceivable        a profile cannot perceive what was asked
 
 Every message says what to do next. `retryable` tells a caller whether the same call may succeed later.
@@ -90,6 +91,12 @@ class MemoryKeyError(MemoryStoreError):
 
 class MemoryFull(MemoryStoreError):
     """The disk is full: reading still works, writing waits for space."""
+
+    retryable = True
+
+
+class GenerationError(ReverieError):
+    """A video cannot be gone on with; what was made of it is kept."""
 
     retryable = True
 

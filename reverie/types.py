@@ -408,6 +408,19 @@ class Fact:
     evidence: tuple[Citation, ...]
 
 
+# --- what is imagined ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """A stretch of a generated video: (T, H, W, 3) uint8 RGB, of which `first_frame` is the first one's number."""
+
+    frames: UInt8[ndarray, "t h w 3"]
+    first_frame: int
+    rate_hz: float
+    prompt: str
+
+
 # --- what siblings share ------------------------------------------------------------------------
 
 

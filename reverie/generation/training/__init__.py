@@ -1,0 +1,1 @@
+"""Training of the small model on the measurable world: `reverie train STAGE`."""
