@@ -43,7 +43,7 @@ class WorldModelConfig(BaseModel):
     vae_channels: tuple[PositiveInt, ...] = (32, 64, 96)
     unet_channels: tuple[PositiveInt, ...] = (32, 64, 96)
     text_width: PositiveInt = 64
-    num_heads: PositiveInt = 4
+    head_channels: PositiveInt = 16
     cam_channels: tuple[PositiveInt, ...] = (16, 32, 64)
     cam_head_channels: PositiveInt = 16
     look_width: PositiveInt = 64
@@ -117,7 +117,7 @@ class WorldModel(nn.Module):
             block_out_channels=config.unet_channels,
             layers_per_block=1,
             cross_attention_dim=config.text_width,
-            attention_head_dim=config.num_heads,
+            attention_head_dim=config.head_channels,
             norm_num_groups=16,
         )
         self.cam = ConditionalAttentionModule(self.unet, config.cam_channels, config.cam_head_channels)
