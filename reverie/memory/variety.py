@@ -16,7 +16,7 @@ from numpy import ndarray
 from reverie.memory.passage_table import PassageTable
 
 ALIKE = 0.95  # cosine of neighbouring moments of a scene that stays as it is: see `repeats`
-_FIRST, _MOST = 1024, 16_384  # of the best rows that are compared: while all seem to be copies, more are taken in
+_FIRST, _MOST = 128, 16_384  # of the best rows that are compared: while all seem to be copies, more are taken in
 
 
 def varied(

@@ -2,6 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reverie.memory.vector_column import VectorColumn
 from reverie.memory.vectors import GrowingArray, cosines, dequantise, error_bound, is_unit, quantise
 from tests.memory.worlds import unit
 
@@ -54,3 +55,14 @@ def test_growing_array_holds_what_was_appended(parts):
     for part in parts:
         array.extend(part)
     assert array.rows.tolist() == [value for part in parts for value in part]
+
+
+@given(st.lists(st.integers(0, 12), max_size=14).map(sorted), st.lists(st.integers(0, 14), max_size=6), st.booleans())
+def test_rows_are_found_in_a_column_with_and_without_gaps(own, asked, whole):
+    own = list(range(len(own))) if whole else own
+    column = VectorColumn(2)
+    column.rows.extend(own)
+    column.codes.extend(np.ones((len(own), 2), np.int8))
+    column.scales.extend(np.ones(len(own), np.float32))
+    places, _ = column.cosines(np.ones(2, np.float32), np.array(asked, np.int64))
+    assert places.tolist() == [place for place, row in enumerate(asked) for _ in range(own.count(row))]
