@@ -110,7 +110,7 @@ class StreamingBlend:
 
     Attributes:
         kept: of the last chunk's overlap with the next: x0 at each step.
-        noise: of the same frames: at the start and at each step.
+        noise: of the same frames, at each step.
     """
 
     predict: Predict

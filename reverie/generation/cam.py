@@ -33,7 +33,6 @@ from torch import Tensor, nn
 from reverie.generation.networks import UNet, cross_attention
 
 _COPIED = ("conv_in", "time_embedding", "transformer_in", "down_blocks", "mid_block")
-CONDITION_FRAMES = 8  # of the published model: half a chunk
 CONDITION_CHANNELS = (32, 96, 256, 512)  # of the published encoder of frames; the last three halve the picture each
 
 
@@ -145,15 +144,9 @@ class ConditionalAttentionModule(nn.Module):
         self.skips = nn.ModuleList(ConditionalAttention(width, head_channels, groups) for width in widths)
         self.middle = ConditionalAttention(widths[-1], head_channels, groups)
 
-    def forward(
-        self,
-        noisy: Float[Tensor, "b c g h w"],
-        timestep: Tensor,
-        text: Float[Tensor, "b n d"],
-        past: Float[Tensor, "b 3 g i j"],
-    ) -> list[Tensor]:
-        """Features of the condition: the first noisy frames of a chunk, and the frames that they have to continue."""
-        return list(self.extractor(noisy, timestep, text, past))
+    def forward(self, *told: Tensor) -> list[Tensor]:
+        """Features of the condition, from what `Extractor` takes."""
+        return list(self.extractor(*told))
 
     @contextmanager
     def injecting(self, unet: UNet, features: Sequence[Tensor]) -> Iterator[None]:

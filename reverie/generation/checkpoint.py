@@ -46,7 +46,7 @@ def load(path: Path) -> WorldModel:
     if unlike:
         raise ModelError(
             f"{path} does not fit its own configuration: {len(unlike)} tensors are missing, unknown or of another "
-            f"shape, {unlike[0]} first. Train it anew with `reverie train`, or name another file"
+            f"shape, {unlike[0]} first. Train it anew, or name another file"
         )
     model.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()})
     return model.eval().requires_grad_(False)

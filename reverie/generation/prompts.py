@@ -35,7 +35,7 @@ def tokens_of(prompt: str) -> list[int]:
         raise NotPerceivable(
             f"the small model was trained on a world without {', '.join(map(repr, unknown))}: it knows a colour "
             f"({', '.join(COLOURS)}), a shape ({', '.join(SHAPES)}) and a terrain ({', '.join(TERRAINS)}), as in "
-            f'"a red circle over grass". Real scenes need a model of the hub and a GPU: --model'
+            f'"a red circle over grass". Real scenes need a large model'
         )
     if len(words) > NUM_TOKENS:
         raise UsageError(f"the prompt has {len(words)} words, and {NUM_TOKENS} fit: leave words out")

@@ -8,8 +8,8 @@ not the answer to a prompt. The latents are those that were sampled; nothing is 
 `TemporalLora` holds one adapter for a UNet; a session has a `LoraState` (weights and the optimiser's moments) that is
 loaded for its turn. Two sessions on one UNet therefore share nothing, and a state can be kept beside a video.
 
-The paper leaves open which layers, what alpha and how many steps; here they are options (`benchmarks/revisits.py`
-compares them). It gives rank 32 and Adam at 1e-4.
+The paper leaves open which layers, what alpha and how many steps; here they are options. It gives rank 32 and Adam at
+1e-4.
 
 Shapes: latents (B, C, F, H, W).
 """

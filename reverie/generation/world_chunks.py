@@ -33,8 +33,8 @@ from reverie.generation.prompts import tokens_of
 from reverie.generation.sampling import Latents, Predict, sample
 from reverie.generation.temporal_lora import LoraState, TemporalLora, TemporalLoraConfig, trajectory_loss
 from reverie.generation.training.loop import NUM_TIMESTEPS
-from reverie.generation.world import ACTIONS, VIEW_PX, Action
-from reverie.generation.world_model import NO_ACTION, Condition, WorldModel, to_frames, to_tensor
+from reverie.generation.world import ACTIONS, VIEW_PX
+from reverie.generation.world_model import NO_ACTION, Condition, WorldModel, action_indices, to_frames, to_tensor
 
 Way = Literal["none", "concat", "cam", "vidrd"]
 RATE_HZ = 8.0
@@ -124,7 +124,7 @@ class WorldChunks:
     def _condition(self, state: State, steering: Steering) -> tuple[Condition, int]:
         """What the next chunk is told, and how many of its frames repeat the last one's."""
         overlap = self._overlap if "latents" in state else 0
-        new = [ACTIONS.index(Action(action)) for action in steering.actions] or [NO_ACTION] * self.num_new(state)
+        new = action_indices(steering.actions) or [NO_ACTION] * self.num_new(state)
         if "actions" in state and overlap:
             actions = torch.cat([state["actions"][:, -overlap:], torch.tensor([new])], dim=1)
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,9 +67,6 @@ class Condition:
     given: Tensor | None = None
     past: Tensor | None = None
     anchor: Tensor | None = None
-
-    def without_text(self, null: Tensor) -> Condition:
-        return replace(self, text=null.expand_as(self.text))
 
 
 class Look(nn.Module):

@@ -11,7 +11,8 @@ PNG as `comment`, of a WebP as XMP.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -75,23 +76,16 @@ class VideoWriter:
         self.close()
 
 
-class _naming:
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
     """Errors of the disk become ours, with the file's name."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if isinstance(error, OSError):
-            raise GenerationError(
-                f"{self._path} cannot be written on ({error.strerror or error}): what was written plays; make room, "
-                f"and go on from the session's state"
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise GenerationError(
+            f"{path} cannot be written on ({error.strerror or error}): what was written plays; make room, "
+            f"and go on from the session's state"
+        ) from error
 
 
 class _Mp4:

@@ -16,7 +16,7 @@ def test_case_and_punctuation_do_not_count():
 
 
 def test_a_real_scene_is_refused_with_what_is_known_and_what_is_needed():
-    with pytest.raises(NotPerceivable, match=r"without 'kitchen', 'morning'.*red.*circle.*grass.*--model"):
+    with pytest.raises(NotPerceivable, match=r"without 'kitchen', 'morning'.*red.*circle.*grass.*large model"):
         tokens_of("the kitchen this morning")
 
 

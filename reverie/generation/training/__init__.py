@@ -1,1 +1,1 @@
-"""Training of the small model on the measurable world: `reverie train STAGE`."""
+"""Training of the small model on the measurable world, stage by stage: `loop.train`."""

@@ -4,7 +4,6 @@
     base    UNet and prompts: the noise in the frames that are not given (none, one, or a context is given)
     cam     StreamingT2V's CAM on the frozen base: the chunk's first frames repeat the past
     apm     its APM on the frozen base and CAM: an anchor from before the past
-    lcm     few-step sampling: consistency distillation of the guided teacher into an adapter
 
 All losses over noise are |e - e(z_t, t)|^2 with t drawn evenly.
 """
