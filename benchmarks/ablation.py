@@ -41,7 +41,7 @@ def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]
     """What is kept of an event at level 1, and of an episode."""
     with (
         patch.multiple(thinning, _MAX_MOMENTS=moments, _MAX_EPISODE_MOMENTS=episode_moments),
-        patch.object(merging, "_MAX_TEXT_BYTES", text_bytes),
+        patch.object(merging, "MAX_TEXT_BYTES", text_bytes),
     ):
         yield
 
@@ -55,7 +55,7 @@ def factor(of_a_level: float) -> Iterator[None]:
 
 def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
     shipped = retention.score
-    most, episode, text = thinning._MAX_MOMENTS, thinning._MAX_EPISODE_MOMENTS, merging._MAX_TEXT_BYTES
+    most, episode, text = thinning._MAX_MOMENTS, thinning._MAX_EPISODE_MOMENTS, merging.MAX_TEXT_BYTES
 
     def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
         def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
@@ -77,9 +77,9 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
         "level factor 16": (config, lambda: factor(16.0)),
         "events: 2 moments": (config, lambda: sized(2, episode, text)),
         "events: 8 moments": (config, lambda: sized(8, episode, text)),
-        "episodes: 8 moments, 800 bytes": (config, lambda: sized(most, 8, 800)),
         "episodes: 32 moments, 3200 bytes": (config, lambda: sized(most, 32, 3200)),
-        "episodes: 128 moments, 12800 bytes": (config, lambda: sized(most, 128, 12800)),
+        "episodes: 64 moments, 6400 bytes": (config, lambda: sized(most, 64, 6400)),
+        "episodes: 256 moments, 25600 bytes": (config, lambda: sized(most, 256, 25600)),
         "short term not spared": option(short_term_s=0.0),
         "signs": (config, signs),
         "copies count as much": option(search=SearchConfig(copy_share=1.0)),

@@ -5,10 +5,10 @@
                         vector); no boxes, no times of words, equal writing in a row once, 1 key frame; every text
     2 coarse codes      vectors with four bits a number; a key frame only where the event stands out; every text
     3 episode           one with the neighbours in its episode that came this far, later with other episodes: at most
-                        64 moments and 6400 bytes of sentences word for word; visits live on as names of moments,
+                        128 moments and 12,800 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
     4 to 9 remnant      of a stream of which nothing else is left to join: no key frame, and at each level half of the
-                        moments, sentences and bits of the one before, down to one moment; then it goes
+                        moments, sentences and bits of the one before, down to two moments; then it goes
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -24,7 +24,7 @@ from typing import Final, Literal
 from reverie.memory import episodes, word_filters
 from reverie.memory.coarse_codes import recode
 from reverie.memory.events import summarise
-from reverie.memory.merging import join_events, neighbours, sum_up
+from reverie.memory.merging import MAX_TEXT_BYTES, join_events, neighbours, sum_up
 from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
 from reverie.memory.schema import MODALITIES
 from reverie.memory.stretches import (
@@ -59,6 +59,7 @@ def demote(
     demoted: Demoted,
     picture_worth: float,
     word_bits: int = WORD_BITS,
+    max_text_bytes: int = MAX_TEXT_BYTES,
     need: Need = "some",
 ) -> int | None:
     """Take an event down one level; return the event that stands for it now, None when none does or it stays.
@@ -67,7 +68,7 @@ def demote(
     level 3 again. `need` of space: for `some` it joins one of about its length, or waits for it; for `more` any; one
     that is alone stays until `all` is needed, then gives up half of what it has, and at last all.
     `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
-    `word_bits`: of the filter of a minute's words.
+    `word_bits`: of the filter of a minute's words. `max_text_bytes`: of an episode's sentences.
     """
     stretch = stretch_of(db, event)
     if stretch is None:
@@ -96,7 +97,7 @@ def demote(
             _note(db, stretch)
             return None
         thin(db, stretch, demoted)
-        sum_up(db, stretch, demoted)
+        sum_up(db, stretch, demoted, max_text_bytes)
         if stretch.level > EPISODE_LEVEL and stretch.episode is not None:
             episodes.join(db, [stretch.episode])  # its summary, too, says no more than what is left
         word_filters.fit(db, stretch, word_filters.MAX_EVENT_BYTES >> (stretch.level - EPISODE_LEVEL))

@@ -18,7 +18,7 @@ from reverie.memory.thinning import MAX_LABELS, is_held
 
 _MAX_THINGS = 4
 _MUCH_LONGER = 4
-_MAX_TEXT_BYTES = 6400
+MAX_TEXT_BYTES = 12_800
 
 
 def neighbours(db: sqlite3.Connection, stretch: Stretch, patient: bool = True) -> list[Stretch]:
@@ -81,8 +81,11 @@ def join_events(db: sqlite3.Connection, parts: list[Stretch]) -> Stretch:
     return Stretch(first.event, first.stream, first.low_ns, first.start_ns, end_ns, EPISODE_LEVEL, episode)
 
 
-def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
-    """Keep the sentences that say most, at level 3 those of the episode's summary in any case, and names of visits."""
+def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, max_text_bytes: int) -> None:
+    """Keep the sentences that say most, at level 3 those of the episode's summary in any case, and names of visits.
+
+    `max_text_bytes`: of the sentences at level 3; half of it at each level below.
+    """
     rows = db.execute(
         "SELECT o.id, o.text, v.scale, v.code, v.centre FROM observation o "
         f"LEFT JOIN vector v ON v.observation = o.id WHERE {INSIDE} AND modality IN (?, ?, ?) "
@@ -92,7 +95,7 @@ def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     texts = [row[1] for row in rows]
     decoder = Decoder(db)
     vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
-    numbers = central_sentences(texts, vectors, _MAX_TEXT_BYTES >> (stretch.level - EPISODE_LEVEL))
+    numbers = central_sentences(texts, vectors, max_text_bytes >> (stretch.level - EPISODE_LEVEL))
     if stretch.episode is not None and stretch.level == EPISODE_LEVEL:
         numbers += episodes.kept_sentences(db, stretch.episode, texts)
     chosen = {rows[number][0] for number in numbers}

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from typing import Literal
 
 from reverie.errors import MemoryFull
-from reverie.memory import facts, familiarity, lexical, names
+from reverie.memory import facts, familiarity, lexical, merging, names
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, Need, demote
 from reverie.memory.retention import Ranking, Victim, worth
@@ -29,6 +29,7 @@ _LABEL_SHARE = 8  # of it may be taken by labels before those go that nothing na
 _FACT_SHARE = 8  # of it: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
 _FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
+_EPISODE_SHARE = 64  # of it: an episode's sentences take at most this, halved until they do: joining has to fit the log
 _SHORT_TERM_SHARE = 8  # of it: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 
@@ -41,6 +42,9 @@ class Room:
     ) -> None:
         self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
         self._word_bits = word_bits
+        self._max_text_bytes = merging.MAX_TEXT_BYTES
+        while self._max_text_bytes * _EPISODE_SHARE > max(budget.stored_bytes, 1):
+            self._max_text_bytes //= 2
         self._used_labels = 0
         self.rank_again()
 
@@ -158,7 +162,7 @@ class Room:
                 value, _, event = heappop(ranked)
                 again = self._ranking.again(event)
                 if again is not None and again[0] <= value:  # else it was recalled or took in others since
-                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, need)
+                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, self._max_text_bytes, need)
                     again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)

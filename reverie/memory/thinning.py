@@ -30,7 +30,7 @@ from reverie.memory.stretches import (
 )
 from reverie.types import ns
 
-_MAX_MOMENTS, _MAX_EPISODE_MOMENTS = 4, 64
+_MAX_MOMENTS, _MAX_EPISODE_MOMENTS = 4, 128
 MAX_LABELS = 12
 _WRITING_GAP_NS = ns(2.0)
 

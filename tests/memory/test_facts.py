@@ -97,7 +97,7 @@ def test_forgetting_the_newer_one_makes_the_older_one_valid_again(memory, tmp_pa
 
 
 def test_the_quote_stays_when_its_passage_is_made_coarser(tmp_path):
-    filling = "Nobody who heard it will keep such a long speech word for word in so short a summary of it all. " * 80
+    filling = "Nobody who heard it will keep such a long speech word for word in so short a summary of it all. " * 200
     talk = [said(f"common talk about the weather and the garden {k} " * 2, 12 + 2 * k, 13 + 2 * k) for k in range(20)]
     with Memory.open(tmp_path / "m", text_encoder=BagOfWords(), mode="w") as memory:
         memory.write([said(f"The code of the garage is 47110815. {filling}", 10, 12), *talk])

@@ -45,7 +45,7 @@ def hear(memory, minutes=NUM_MINUTES, stream_id="radio"):
     memory.write([EndOfStream(stream_id=stream_id, pts_ns=ns(60.0 * minutes))])
 
 
-def fade(memory, bits=128, times=4):
+def fade(memory, bits=128, times=6):
     """Take every event through all levels, and merged ones together `times - 3` times more."""
     for _ in range(times):
         with memory._store.transaction() as db:
@@ -110,7 +110,7 @@ def test_only_what_is_asked_for_is_looked_at(memory):
 
 def test_words_match_in_any_inflection_and_accent(tmp_path):
     with make(tmp_path / "m") as memory:
-        hear(memory, 20)
+        hear(memory)
         fade(memory)
         _, text = gone(memory)[3]
         changed = " ".join(word.upper() for word in text.replace("a", "á").split())
