@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from reverie.memory import Memory
     from reverie.pipeline.build import Push, Stream
     from reverie.pipeline.config import Profile, load_profile
+    from reverie.pipeline.imagine import imagine
     from reverie.pipeline.progress import Progress
     from reverie.pipeline.session import Session, Watch, open
     from reverie.stage import Stage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         Answer,
         AudioChunk,
         Citation,
+        Clip,
         Event,
         Frame,
         Hit,
@@ -41,6 +43,7 @@ _HOMES = {
     "reverie.memory": ("Memory",),
     "reverie.pipeline.build": ("Push", "Stream"),
     "reverie.pipeline.config": ("Profile", "load_profile"),
+    "reverie.pipeline.imagine": ("imagine",),
     "reverie.pipeline.progress": ("Progress",),
     "reverie.pipeline.session": ("Session", "Watch", "open"),
     "reverie.stage": ("Stage",),
@@ -48,6 +51,7 @@ _HOMES = {
         "Answer",
         "AudioChunk",
         "Citation",
+        "Clip",
         "Event",
         "Frame",
         "Hit",
@@ -65,6 +69,7 @@ __all__ = [
     "Answer",
     "AudioChunk",
     "Citation",
+    "Clip",
     "ConfigError",
     "Event",
     "Frame",
@@ -88,6 +93,7 @@ __all__ = [
     "UsageError",
     "Watch",
     "__version__",
+    "imagine",
     "load_profile",
     "open",
 ]

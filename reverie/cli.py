@@ -6,20 +6,31 @@ With `--json` a verb prints one JSON object.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from reverie.errors import ReverieError, UsageError
-
-if TYPE_CHECKING:
-    from reverie.types import TimeSpan
+from reverie.verbs.imagination import imagine, train
+from reverie.verbs.memory import memory_app
+from reverie.verbs.options import (
+    FromOption,
+    JsonOption,
+    KeyFileOption,
+    MemoryOption,
+    ProfileOption,
+    RunnerName,
+    RunnerOption,
+    StreamOption,
+    ToOption,
+    print_result,
+    span_of,
+    write,
+)
 
 app = typer.Typer(
     name="reverie",
@@ -31,18 +42,11 @@ app = typer.Typer(
 )
 config_app = typer.Typer(no_args_is_help=True, help="Show the configuration of a profile.")
 app.add_typer(config_app, name="config")
-memory_app = typer.Typer(no_args_is_help=True, help="Look after a memory: its size, its copies, its soundness.")
 app.add_typer(memory_app, name="memory")
+app.command()(imagine)
+app.command()(train)
 
 
-class RunnerName(StrEnum):
-    """Where the stages run."""
-
-    RAY = "ray"
-    LOCAL = "local"
-
-
-_FOREVER_NS = 1 << 62
 INTERRUPTED = 130  # the exit code of a process that Ctrl+C ended
 
 
@@ -53,34 +57,6 @@ class Format(StrEnum):
     VTT = "vtt"
     JSON = "json"
     PARQUET = "parquet"
-
-
-MemoryOption = Annotated[Path, typer.Option("--memory", help="The memory's directory.")]
-ProfileOption = Annotated[str, typer.Option("--profile", help="A profile's name, or the path of a YAML file.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-RunnerOption = Annotated[RunnerName, typer.Option("--runner", help="Ray actors, or threads of this process.")]
-
-
-def _use_key_file(path: Path | None) -> None:
-    """A key comes from a file or the environment, never from the command line, where others could read it."""
-    if path is not None:
-        from reverie.memory.encryption import use_key_file
-
-        use_key_file(path)
-
-
-KeyFileOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--key-file",
-        callback=_use_key_file,
-        expose_value=False,
-        help="The file with the key of an encrypted memory; without it REVERIE_MEMORY_KEY is used.",
-    ),
-]
-FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
-ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
-StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
 
 
 @app.command()
@@ -110,7 +86,7 @@ def watch(
     with Session(memory, profile=profile, runner=runner.value) as session, LiveProgress(sys.stderr) as show:
         progress = session.watch(*streams, on_progress=show.update)
         show.update(progress)
-    _print(progress.as_dict() if as_json else summary(progress), as_json)
+    print_result(progress.as_dict() if as_json else summary(progress), as_json)
 
 
 def _one_each(option: str, given: list[str] | None, sources: list[str], shared: bool = True) -> list[str]:
@@ -138,7 +114,7 @@ def ask(
 
     with Session(memory, profile=profile, runner="local") as session:
         answer, latency_ms = session.timed_ask(question, stream_ids=tuple(stream or ()))
-    _print(answer_as_dict(answer, latency_ms) if as_json else answer_as_text(answer), as_json)
+    print_result(answer_as_dict(answer, latency_ms) if as_json else answer_as_text(answer), as_json)
 
 
 @app.command()
@@ -160,7 +136,7 @@ def teach(
     taught = teach_in(
         memory, name, images=image or (), at_s=at_s, stream_id=stream, aliases=alias or (), profile=profile
     )
-    _print(entity_as_dict(taught) if as_json else entity_as_text(taught), as_json)
+    print_result(entity_as_dict(taught) if as_json else entity_as_text(taught), as_json)
 
 
 @app.command()
@@ -172,9 +148,9 @@ def entities(memory: MemoryOption, key_file: KeyFileOption = None, as_json: Json
     with Session(memory, runner="local") as session:
         found = session.memory.entities()
     if as_json:
-        _print({"entities": [entity_as_dict(entity) for entity in found]}, as_json)
+        print_result({"entities": [entity_as_dict(entity) for entity in found]}, as_json)
     else:
-        _print("\n".join(entity_as_text(entity) for entity in found), as_json)
+        print_result("\n".join(entity_as_text(entity) for entity in found), as_json)
 
 
 @app.command()
@@ -198,9 +174,9 @@ def facts(
     with Session(memory, runner="local") as session:
         found = session.memory.facts(subject, history=history)
     if as_json:
-        _print({"facts": [fact_as_dict(fact) for fact in found]}, as_json)
+        print_result({"facts": [fact_as_dict(fact) for fact in found]}, as_json)
     else:
-        _print("\n".join(fact_as_text(fact) for fact in found), as_json)
+        print_result("\n".join(fact_as_text(fact) for fact in found), as_json)
 
 
 @app.command()
@@ -217,19 +193,19 @@ def timeline(
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import event_as_dict, event_as_text
 
-    span, streams = _span(from_s, to_s), tuple(stream or ())
+    span, streams = span_of(from_s, to_s), tuple(stream or ())
     with Session(memory, runner="local") as session:
         session.memory.require_streams(streams)
         if png is not None:
             from reverie.pipeline.day_picture import day_picture
 
             drawn = day_picture(session.memory, png, span, streams)
-            return _print({"picture": str(drawn)} if as_json else str(drawn), as_json)
+            return print_result({"picture": str(drawn)} if as_json else str(drawn), as_json)
         events = session.memory.timeline(span, streams)
     if as_json:
-        _print({"events": [event_as_dict(event) for event in events]}, as_json)
+        print_result({"events": [event_as_dict(event) for event in events]}, as_json)
     else:
-        _print("\n".join(event_as_text(event) for event in events), as_json)
+        print_result("\n".join(event_as_text(event) for event in events), as_json)
 
 
 @app.command()
@@ -248,7 +224,7 @@ def export(
     with Session(memory, runner="local") as session:
         content = session.memory.export(format.value, stream_ids=tuple(stream or ()), path=out)
     if out is None:
-        _write(content.decode())
+        write(content.decode())
     else:
         out.write_bytes(content)
 
@@ -277,144 +253,7 @@ def forget(
         memory, from_s=from_s, to_s=to_s, stream_ids=tuple(stream or ()), text=text, entity=entity,
         everything=everything, copies_too=copies_too, dry_run=dry_run,
     )  # fmt: skip
-    _print(forgotten_as_dict(receipt) if as_json else forgotten_as_text(receipt), as_json)
-
-
-@memory_app.command("stats")
-def memory_stats(memory: MemoryOption, key_file: KeyFileOption = None, as_json: JsonOption = False) -> None:
-    """Say how much is remembered, and the bytes it takes."""
-    from reverie.pipeline.session import Session
-    from reverie.pipeline.show import stats_as_dict, stats_as_text
-
-    with Session(memory, runner="local") as session:
-        stats = session.memory.stats()
-    _print(stats_as_dict(stats) if as_json else stats_as_text(stats), as_json)
-
-
-@memory_app.command("backup")
-def memory_backup(
-    target: Annotated[Path, typer.Argument(help="A directory that is not there yet, or is empty.")],
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Copy a memory, also while it is written to. The copy is a memory itself."""
-    _copy_memory(memory, target, as_json)
-
-
-@memory_app.command("restore")
-def memory_restore(
-    backup: Annotated[Path, typer.Argument(help="The directory of a backup.")],
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Bring a backup back into a directory that is not there yet, or is empty."""
-    _copy_memory(backup, memory, as_json)
-
-
-@memory_app.command("encrypt")
-def memory_encrypt(
-    target: Annotated[Path, typer.Argument(help="A directory that is not there yet, or is empty.")],
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Make an encrypted copy of a plain memory. The plain one stays: delete it when the copy is what you want."""
-    _copy_memory(memory, target, as_json, encrypt=True)
-
-
-@memory_app.command("verify")
-def memory_verify(
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Mend what can be mended without a loss.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Find and name damage; exit code 1 if there is any (left)."""
-    from reverie.memory.encryption import key_from_environment
-    from reverie.memory.verify import verify, verify_and_repair
-    from reverie.pipeline.show import verdict_as_dict, verdict_as_text
-
-    key = key_from_environment()
-    report = verify_and_repair(memory, key) if repair else verify(memory, key=key)
-    _print(verdict_as_dict(report) if as_json else verdict_as_text(report), as_json)
-    if not report.sound:
-        raise typer.Exit(1)
-
-
-@memory_app.command("reencode")
-def memory_reencode(
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    profile: ProfileOption = "embedded",
-    as_json: JsonOption = False,
-) -> None:
-    """Embed a memory anew with the encoders of a profile; goes on where it was cut short."""
-    from reverie.pipeline.reencode import reencode
-
-    receipt = reencode(memory, profile)
-    text = ", ".join(f"{receipt[name]} {name}" for name in ("texts", "names", "pictures"))
-    _print(receipt if as_json else f"embedded anew: {text}; {receipt['left']} vectors are as they were", as_json)
-
-
-@memory_app.command("consolidate")
-def memory_consolidate(
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    max_s: Annotated[float | None, typer.Option("--max-s", help="Stop after so many seconds.")] = None,
-    profile: ProfileOption = "embedded",
-    as_json: JsonOption = False,
-) -> None:
-    """Merge repeats, build episodes, erase what expired, and bring the memory below its budget's mark."""
-    from reverie.pipeline.upkeep import consolidate, consolidation_as_text
-
-    done = consolidate(memory, profile, max_s)
-    _print(done if as_json else consolidation_as_text(done), as_json)
-
-
-@memory_app.command("pin")
-def memory_pin(
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    from_s: FromOption = None,
-    to_s: ToOption = None,
-    stream: StreamOption = None,
-    profile: ProfileOption = "embedded",
-    as_json: JsonOption = False,
-) -> None:
-    """Never make a span coarser, nor let it expire; whole streams without --from and --to."""
-    from reverie.pipeline.upkeep import pin, pins_as_dict, pins_as_text
-
-    pinned = pin(memory, profile, _span(from_s, to_s), stream or ())
-    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
-
-
-@memory_app.command("unpin")
-def memory_unpin(
-    memory: MemoryOption,
-    key_file: KeyFileOption = None,
-    from_s: FromOption = None,
-    to_s: ToOption = None,
-    stream: StreamOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Let a span fade again; all of it without --from and --to."""
-    from reverie.pipeline.upkeep import pins_as_dict, pins_as_text, unpin
-
-    pinned = unpin(memory, _span(from_s, to_s), stream or ())
-    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
-
-
-@memory_app.command("pins")
-def memory_pins(memory: MemoryOption, key_file: KeyFileOption = None, as_json: JsonOption = False) -> None:
-    """List what is pinned."""
-    from reverie.pipeline.session import Session
-    from reverie.pipeline.upkeep import pins_as_dict, pins_as_text
-
-    with Session(memory, runner="local") as session:
-        pinned = session.memory.pins()
-    _print(pins_as_dict(pinned) if as_json else pins_as_text(pinned), as_json)
+    print_result(forgotten_as_dict(receipt) if as_json else forgotten_as_text(receipt), as_json)
 
 
 @app.command()
@@ -423,7 +262,7 @@ def doctor(as_json: JsonOption = False) -> None:
     from reverie.pipeline.doctor import examine, report_as_text
 
     report = examine()
-    _print(report if as_json else report_as_text(report), as_json)
+    print_result(report if as_json else report_as_text(report), as_json)
     if not report["ok"]:
         raise typer.Exit(1)
 
@@ -434,7 +273,7 @@ def config_show(profile: ProfileOption = "embedded", as_json: JsonOption = False
     from reverie.pipeline.config import load_profile, profile_as_yaml
 
     loaded = load_profile(profile)
-    _print(loaded.model_dump(mode="json") if as_json else profile_as_yaml(loaded), as_json)
+    print_result(loaded.model_dump(mode="json") if as_json else profile_as_yaml(loaded), as_json)
 
 
 @app.command()
@@ -449,42 +288,6 @@ def demo(
     from reverie.serve.app import serve
 
     serve(memory, profile=profile, runner=runner.value, port=port)
-
-
-def _span(from_s: float | None, to_s: float | None) -> TimeSpan | None:
-    """A span that may be open on a side; None for none."""
-    from reverie.types import TimeSpan, ns
-
-    if from_s is None and to_s is None:
-        return None
-    if from_s is not None and to_s is not None and to_s <= from_s:
-        raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
-    return TimeSpan(start_ns=ns(from_s or 0), end_ns=_FOREVER_NS if to_s is None else ns(to_s))
-
-
-def _copy_memory(source: Path, target: Path, as_json: bool, encrypt: bool = False) -> None:
-    """A backup is a memory, so making one and bringing one back are the same copy."""
-    from reverie.memory.backup import copy_memory
-    from reverie.memory.encryption import key_from_environment
-    from reverie.pipeline.show import copy_as_dict, copy_as_text
-
-    key = key_from_environment()
-    if encrypt and key is None:
-        raise UsageError("an encrypted copy needs a key: name a file that holds it with --key-file")
-    receipt = copy_memory(source, target, new_key=key) if encrypt else copy_memory(source, target, key=key)
-    _print(copy_as_dict(receipt) if as_json else copy_as_text(receipt), as_json)
-
-
-def _print(result: dict[str, Any] | str, as_json: bool) -> None:
-    _write((json.dumps(result) if as_json else str(result)) + "\n")
-
-
-def _write(text: str) -> None:
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except BrokenPipeError:  # whoever read our output has left: not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ Arrays are NumPy, and read-only to whoever receives them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -190,7 +191,8 @@ class StreamStart:
     """Opens a stream. `wall_anchor_ns` is the Unix time in nanoseconds of media time zero, if known.
 
     `place` names where it was recorded, the same for all streams from there; empty when nobody says. `timezone` is
-    the IANA name ("Europe/Berlin") of the zone in which its days are counted; empty: the reasoner's.
+    the IANA name ("Europe/Berlin") of the zone in which its days are counted; empty: the reasoner's. `imagined`: nobody
+    saw this, it was generated; it is remembered, but never answers what was seen or said.
 
     Raises:
         ValueError: no such time zone.
@@ -205,6 +207,7 @@ class StreamStart:
     wall_anchor_ns: int | None = None
     place: str = ""
     timezone: str = ""
+    imagined: bool = False
 
     def __post_init__(self) -> None:
         if self.timezone:
@@ -269,6 +272,7 @@ class StreamRecord:
     wall_anchor_ns: int | None
     place: str = ""
     timezone: str = ""
+    imagined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +281,7 @@ class Event:
 
     `text` joins what was said and written in it; `thumbnail` is the path of its key frame, from the
     memory's directory (so it is of tracks, hits and citations). `level` says how coarsely it is kept:
-    0 whole, 1 representatives, 2 those with sign codes for vectors, 3 one with what is left of its
+    0 whole, 1 representatives, 2 those with coarse codes for vectors, 3 one with what is left of its
     neighbours, 4 to 9 half as much of that each time.
     """
 
@@ -422,6 +426,18 @@ class Clip:
 
 
 # --- what siblings share ------------------------------------------------------------------------
+
+
+IMAGINED = "reverie-imagined"  # the key of a generated file's JSON comment by which it is known again
+
+
+def was_imagined(comment: str) -> bool:
+    """Whether a file's comment says that reverie made it up."""
+    try:
+        told = json.loads(comment)
+    except ValueError:
+        return False
+    return isinstance(told, dict) and IMAGINED in told
 
 
 class TextEncoder(Protocol):

@@ -18,7 +18,8 @@ import yaml
 import reverie
 from demos.sample.compose import truth_path
 from demos.sample.truth import Truth
-from reverie.cli import Format, RunnerName, app
+from reverie.cli import Format, app
+from reverie.verbs.options import RunnerName
 
 VERBS = {
     "watch": [
@@ -51,6 +52,26 @@ VERBS = {
         "--dry-run",
         "--json",
     ],
+    "imagine": [
+        "prompt",
+        "--out",
+        "--seconds",
+        "--endless",
+        "--actions",
+        "--then",
+        "--then-actions",
+        "--seed",
+        "--profile",
+        "--from-memory",
+        "--about",
+        "--resemble",
+        "--key-file",
+        "--keep",
+        "--resume",
+        "--runner",
+        "--json",
+    ],
+    "train": ["stage", "--run!", "--start", "--steps", "--batch", "--learning-rate", "--max-s", "--seed", "--json"],
     "memory stats": ["--memory!", "--key-file", "--json"],
     "memory backup": ["target", "--memory!", "--key-file", "--json"],
     "memory restore": ["backup", "--memory!", "--key-file", "--json"],

@@ -11,6 +11,7 @@ NAMES = [
     "Answer",
     "AudioChunk",
     "Citation",
+    "Clip",
     "ConfigError",
     "Event",
     "Frame",
@@ -34,6 +35,7 @@ NAMES = [
     "UsageError",
     "Watch",
     "__version__",
+    "imagine",
     "load_profile",
     "open",
 ]

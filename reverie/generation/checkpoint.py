@@ -14,19 +14,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from reverie.errors import ModelError
+from reverie.generation.student import merge
 from reverie.generation.world_model import WorldModel, WorldModelConfig
 
 
 def save(model: WorldModel, path: Path, told: dict[str, str] | None = None) -> None:
-    """Write a model, atomically; `told` (seed, steps, ...) goes into the header beside its configuration."""
-    tensors = {name: tensor.detach().cpu().half().contiguous() for name, tensor in model.state_dict().items()}
+    """Write a model, atomically; `told` (seed, steps, ...) goes into the header beside its configuration.
+
+    An adapter in its layers is left out.
+    """
+    tensors = {
+        name.replace(".base_layer.", "."): tensor.detach().cpu().half().contiguous()
+        for name, tensor in model.state_dict().items()
+        if ".lora_" not in name
+    }
     temporary = path.with_suffix(".partial")
     save_file(tensors, temporary, {**(told or {}), "config": model.config.model_dump_json()})
     temporary.replace(path)
 
 
-def load(path: Path) -> WorldModel:
-    """The model of a file, in fp32, on the CPU, for inference.
+def load(path: Path, student: Path | None = None) -> WorldModel:
+    """The model of a file, in fp32, on the CPU, for inference; with a student's adapter merged into its UNet.
 
     Raises:
         ModelError: there is no such file, it is no safetensors file, or it holds another model.
@@ -49,6 +57,11 @@ def load(path: Path) -> WorldModel:
             f"shape, {unlike[0]} first. Train it anew, or name another file"
         )
     model.load_state_dict({name: tensor.to(wanted[name].dtype) for name, tensor in tensors.items()})
+    if student is not None:
+        try:
+            merge(model.unet, _read(student)[1])
+        except (KeyError, ValueError) as error:
+            raise ModelError(f"{student} is no student of {path} ({error}): train it anew from it") from error
     return model.eval().requires_grad_(False)
 
 

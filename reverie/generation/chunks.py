@@ -39,11 +39,16 @@ class Beginning:
         first: (T, H, W, 3) frames that it goes on from; None: from nothing.
         anchor: (H, W, 3) a frame whose appearance is kept; None: one of the first that are made.
         adapter: what an earlier session has learnt.
+        related: (H, W, 3) a frame whose noised latent the first chunk begins from (coherent illustrations,
+            Bordalo et al. 2024): it looks like it, and does not go on from it; None: from noise alone.
+        strength: how far it is noised, in (0, 1]; 1: to noise.
     """
 
     first: UInt8[ndarray, "t h w 3"] | None = None
     anchor: UInt8[ndarray, "h w 3"] | None = None
     adapter: Mapping[str, Tensor] | None = None
+    related: UInt8[ndarray, "h w 3"] | None = None
+    strength: float = 0.7
 
 
 class ChunkModel(Protocol):
@@ -62,12 +67,29 @@ class ChunkModel(Protocol):
         """Height and width in pixels."""
         ...
 
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """What the camera can be told to do; empty: nothing."""
+        ...
+
     def num_new(self, state: State) -> int:
         """How many frames the next `extend` gives."""
         ...
 
     def check(self, steering: Steering) -> None:
         """Raises UsageError for a prompt or action that this model does not know."""
+        ...
+
+    def understood(self, text: str) -> str:
+        """What of a text this model can be told as a prompt."""
+        ...
+
+    def check_frames(self, frames: UInt8[ndarray, "t h w 3"]) -> None:
+        """Raises NotPerceivable for frames of what this model cannot imagine."""
+        ...
+
+    def adapter_of(self, frames: UInt8[ndarray, "t h w 3"]) -> State | None:
+        """What a session's adapter learns from frames before it begins; None for a model without one."""
         ...
 
     def begin(self, seed: int, beginning: Beginning) -> State:

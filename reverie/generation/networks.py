@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
 from torch import nn
 
+from reverie.errors import GenerationError, ModelError
+
+Offload = Literal["none", "model", "group"]
 UNet = Any  # a UNet3DConditionModel: diffusers has no types to check against
 
 
@@ -48,3 +53,87 @@ def cross_attention(query_channels: int, condition_channels: int, head_channels:
         query_dim=query_channels, cross_attention_dim=condition_channels,
         heads=query_channels // head_channels, dim_head=head_channels,
     )  # fmt: skip
+
+
+def load_pipeline(
+    name: str, folder: Path, *, device: str, dtype: str, offload: Offload, vae_tiling: bool, attention: str
+) -> Any:
+    """A pipeline of diffusers by the name of its class, ready on a device.
+
+    Raises:
+        ModelError: the folder is not there or holds no safetensors, or a package is missing.
+        GenerationError: the GPU has too little memory for it.
+    """
+    import diffusers
+    import torch
+
+    if not (folder / "model_index.json").is_file():
+        raise ModelError(f"there are no weights at {folder}: put a folder there as `save_pretrained` writes it")
+    try:
+        pipeline = getattr(diffusers, name).from_pretrained(
+            folder, torch_dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"{folder} cannot be read as a {name} ({error})") from error
+    pipeline.set_progress_bar_config(disable=True)
+    if vae_tiling:
+        pipeline.vae.enable_tiling()
+    if attention:
+        (getattr(pipeline, "transformer", None) or pipeline.unet).set_attention_backend(attention)
+    with out_of_memory_told(pipeline, offload):
+        if device == "cpu" or offload == "none":
+            pipeline.to(device)
+        elif offload == "model":
+            pipeline.enable_model_cpu_offload(device=device)
+        else:
+            pipeline.enable_group_offload(onload_device=torch.device(device), offload_type="leaf_level")
+    return pipeline
+
+
+def sharing(name: str, pipeline: Any) -> Any:
+    """Another pipeline over the networks of one."""
+    import diffusers
+
+    if type(pipeline).__name__ == name:
+        return pipeline
+    made = getattr(diffusers, name).from_pipe(pipeline)
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def sizes_gb(pipeline: Any) -> dict[str, float]:
+    """What each network of a pipeline weighs."""
+    return {
+        name: sum(tensor.numel() * tensor.element_size() for tensor in part.parameters()) / 1e9
+        for name, part in pipeline.components.items()
+        if isinstance(part, nn.Module)
+    }
+
+
+@contextmanager
+def out_of_memory_told(pipeline: Any, offload: Offload) -> Iterator[None]:
+    """A GPU that is too small is an error that says what would fit."""
+    import torch
+
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        sizes = sizes_gb(pipeline)
+        parts = ", ".join(f"{name} {size:.1f}" for name, size in sorted(sizes.items(), key=lambda part: -part[1]))
+        free_gb = torch.cuda.mem_get_info()[0] / 1e9
+        advice = {
+            "none": f"offload: model needs {max(sizes.values()):.1f} GB and what it computes with; else offload: group",
+            "model": "offload: group needs one block at a time",
+            "group": "make chunks shorter or frames smaller, or decode with vae_tiling",
+        }[offload]
+        raise GenerationError(
+            f"the GPU has too little memory: {free_gb:.1f} GB are free, and the networks take "
+            f"{sum(sizes.values()):.1f} GB ({parts}). {advice}"
+        ) from error
+
+
+def alpha_blender(begin: float) -> nn.Module:
+    """Alpha x + (1 - alpha) y of two inputs, with alpha the sigmoid of a learned number."""
+    from diffusers.models.resnet import AlphaBlender
+
+    return AlphaBlender(alpha=begin, merge_strategy="learned")

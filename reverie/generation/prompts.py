@@ -42,6 +42,15 @@ def tokens_of(prompt: str) -> list[int]:
     return [_INDEX[word] for word in words] + [0] * (NUM_TOKENS - len(words))
 
 
+def known_words(text: str) -> str:
+    """A prompt of the first colour, shape and terrain that a text names; empty if it names none."""
+    words = re.findall(r"[a-z]+", text.lower())
+    colour, shape, terrain = (next((w for w in words if w in known), "") for known in (COLOURS, SHAPES, TERRAINS))
+    if not (colour or shape or terrain):
+        return ""
+    return " ".join(filter(None, ["a", colour, shape or "shape", "over" if terrain else "", terrain]))
+
+
 class PromptEncoder(nn.Module):
     """Words and their places to vectors, which look at each other once: (N,) prompts to (N, NUM_TOKENS, width)."""
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -47,6 +47,21 @@ class Pace:
         return self.num_frames / self.made_s if self.made_s else 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a session is: the state of its model, and what it was told."""
+
+    state: State
+    told: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Into a safetensors file, atomically."""
+        temporary = path.with_suffix(".partial")
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in self.state.items()}
+        save_file(tensors, temporary, {"session": json.dumps(self.told)})
+        temporary.replace(path)
+
+
 class Imagination:
     """One video in the making; iterate over it for its clips.
 
@@ -57,6 +72,7 @@ class Imagination:
         seconds: how long; None: without an end.
         seed: of all that is random.
         beginning: frames, anchor and adapter to begin with.
+        sources: where those come from, for the provenance of what is made.
 
     Raises:
         UsageError: a length that is not positive, or what the model does not know.
@@ -71,17 +87,38 @@ class Imagination:
         seconds: float | None = None,
         seed: int = 0,
         beginning: Beginning | None = None,
+        sources: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         if seconds is not None and not seconds > 0:
             raise UsageError(
                 f"a video of {seconds} s cannot be made: give a positive number of seconds, or none for no end"
             )
-        self.model, self.seed, self.pace = model, seed, Pace()
+        self.model, self.seed, self.sources, self.pace = model, seed, tuple(sources), Pace()
         self.num_frames = None if seconds is None else max(1, round(seconds * model.rate_hz))
         self.made = 0
         self._steering, self._steered_at = Steering(), 0
         self.steer(prompt=prompt, actions=actions)
         self._state: State = model.begin(seed, beginning or Beginning())
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+        return self.model.name
+
+    @property
+    def rate_hz(self) -> float:
+        """Frames a second."""
+        return self.model.rate_hz
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.model.size
+
+    @property
+    def prompt(self) -> str:
+        """What the next clip is told."""
+        return self._steering.prompt
 
     def steer(self, *, prompt: str | None = None, actions: Sequence[str] | None = None) -> None:
         """Tell the chunks from the next one on another prompt, or other actions. UsageError if unknown."""
@@ -114,20 +151,18 @@ class Imagination:
         self.pace.first_s = self.pace.first_s or self.pace.made_s
         return clip
 
-    def save(self, path: Path) -> None:
-        """Keep the session as it is between two clips, atomically."""
-        kept = {
+    def snapshot(self) -> Snapshot:
+        """The session as it is between two clips. Nothing that is made later changes it."""
+        told = {
             "kind": _KIND, "model": self.model.name, "seed": self.seed, "made": self.made,
             "num_frames": self.num_frames, "prompt": self._steering.prompt, "actions": self._steering.actions,
-            "steered_at": self._steered_at,
+            "steered_at": self._steered_at, "sources": self.sources,
         }  # fmt: skip
-        temporary = path.with_suffix(".partial")
-        save_file(
-            {name: tensor.contiguous() for name, tensor in self._state.items()},
-            temporary,
-            {"session": json.dumps(kept)},
-        )
-        temporary.replace(path)
+        return Snapshot(state=self._state, told=told)
+
+    def save(self, path: Path) -> None:
+        """Keep the session as it is between two clips, atomically."""
+        self.snapshot().save(path)
 
     @classmethod
     def resume(cls, path: Path, model: ChunkModel, seconds: float | None = None) -> Self:
@@ -144,7 +179,10 @@ class Imagination:
             raise ModelError(f"{path} cannot be read as a saved session ({error})") from error
         if kept.get("kind") != _KIND or kept["model"] != model.name:
             raise ModelError(f"{path} is no session of the model {model.name!r}")
-        session = cls(model, prompt=kept["prompt"], actions=kept["actions"], seconds=seconds, seed=kept["seed"])
+        session = cls(
+            model, prompt=kept["prompt"], actions=kept["actions"], seconds=seconds, seed=kept["seed"],
+            sources=kept["sources"],
+        )  # fmt: skip
         session._state, session.made, session._steered_at = state, kept["made"], kept["steered_at"]
         if seconds is None:
             session.num_frames = kept["num_frames"]

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from reverie.generation.networks import UNet
@@ -45,6 +45,10 @@ class TemporalLoraConfig(BaseModel):
     learning_rate: PositiveFloat = 1e-4
     steps: PositiveInt = 1
     keep_moments: bool = True  # Adam's, from chunk to chunk
+    form: Literal["trajectory", "input-output"] = Field(
+        "trajectory", description="All is noised, as the paper has it; or the context is clean and the rest noised."
+    )
+    learns_chunks: NonNegativeInt | None = Field(None, description="How many of the first chunks it learns; null: all.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class TemporalLora:
         if not self._parameters:
             raise ValueError(f"no layer of the UNet is called {self.config.targets!r}")
         self._optimizer = torch.optim.Adam(self._parameters.values(), lr=self.config.learning_rate)
-        self._fresh = self.snapshot()
+        self.fresh = self.snapshot()
 
     def snapshot(self) -> LoraState:
         """A copy of what was learnt so far."""
@@ -99,7 +103,7 @@ class TemporalLora:
 
     def reset(self) -> None:
         """Forget all: the UNet predicts as without an adapter."""
-        self.load(self._fresh)
+        self.load(self.fresh)
 
     def learn(self, loss: Callable[[], Tensor]) -> list[float]:
         """Take the configured number of steps down a loss, which is drawn anew for each; gives its values.
@@ -107,7 +111,7 @@ class TemporalLora:
         Only the adapter changes, whatever else of the UNet could be trained.
         """
         if not self.config.keep_moments:
-            self._optimizer.load_state_dict(deepcopy(self._fresh.optimizer))
+            self._optimizer.load_state_dict(deepcopy(self.fresh.optimizer))
         values = []
         for _ in range(self.config.steps):
             with torch.enable_grad():
@@ -141,6 +145,7 @@ def trajectory_loss(
     trajectory: Latents,
     num_timesteps: int,
     generator: torch.Generator,
+    known: int = 0,
 ) -> Tensor:
     """The local objective: all of the trajectory is noised, and its noise predicted, without text or action.
 
@@ -150,7 +155,9 @@ def trajectory_loss(
         trajectory: the context and the chunk that was made of it.
         num_timesteps: from which one is drawn, all equally likely.
         generator: on the CPU.
+        known: first frames that are not counted (the other form: `predict` is given them).
     """
     timestep = torch.randint(num_timesteps, (len(trajectory),), generator=generator).to(trajectory.device)
     noise = torch.randn(trajectory.shape, generator=generator).to(trajectory)
-    return nn.functional.mse_loss(predict(noised(trajectory, noise, timestep), timestep), noise)
+    predicted = predict(noised(trajectory, noise, timestep), timestep)
+    return nn.functional.mse_loss(predicted[:, :, known:], noise[:, :, known:])

@@ -6,7 +6,7 @@
     vidrd     reuse and diffuse: the last chunk's noise and trajectory
 
 With `anchor` an early frame is told to every chunk (APM), with `lora` the temporal attentions learn each chunk. The
-first chunk comes from noise, or goes on from frames that are given.
+first chunk comes from noise, from a related frame's noised latent, or goes on from frames that are given.
 
 What is kept of a session: the last chunk's latents and frames, the anchor, VidRD's noise and trajectory, the adapter
 with its optimiser, and the state of the random numbers. Memory does not grow with the video.
@@ -15,6 +15,7 @@ with its optimiser, and the state of the random numbers. Memory does not grow wi
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -24,17 +25,23 @@ from numpy import ndarray
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt
 from torch import Tensor
 
-from reverie.errors import UsageError
+from reverie.errors import NotPerceivable, UsageError
 from reverie.generation import vidrd
+from reverie.generation.belonging import LIMIT, Belonging
 from reverie.generation.chunks import Beginning, State, Steering
 from reverie.generation.guidance import guide
-from reverie.generation.networks import build_scheduler
-from reverie.generation.prompts import tokens_of
-from reverie.generation.sampling import Latents, Predict, sample
+from reverie.generation.prompts import known_words, tokens_of
+from reverie.generation.sampling import NUM_TIMESTEPS, Latents, Predict, Solver, sample, world_scheduler
 from reverie.generation.temporal_lora import LoraState, TemporalLora, TemporalLoraConfig, trajectory_loss
-from reverie.generation.training.loop import NUM_TIMESTEPS
 from reverie.generation.world import ACTIONS, VIEW_PX
-from reverie.generation.world_model import NO_ACTION, Condition, WorldModel, action_indices, to_frames, to_tensor
+from reverie.generation.world_model import (
+    NO_ACTION,
+    Condition,
+    WorldModel,
+    action_indices,
+    to_frames,
+    to_tensor,
+)
 
 Way = Literal["none", "concat", "cam", "vidrd"]
 RATE_HZ = 8.0
@@ -52,7 +59,7 @@ class WorldChunksConfig(BaseModel):
     num_steps: PositiveInt = 10
     text_scale: NonNegativeFloat = 2.0
     anchor_scale: NonNegativeFloat = 1.5
-    scheduler: str = "DDIMScheduler"
+    solver: Solver = "ddim"
 
 
 class WorldChunks:
@@ -61,9 +68,11 @@ class WorldChunks:
     name = "world"
     rate_hz = RATE_HZ
     size = (VIEW_PX, VIEW_PX)
+    actions = tuple(str(action) for action in ACTIONS)
 
-    def __init__(self, model: WorldModel, config: WorldChunksConfig | None = None) -> None:
-        self._model, self._config = model, config or WorldChunksConfig()
+    def __init__(self, model: WorldModel, config: WorldChunksConfig | None = None, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._model, self._config = model.to(self._device), config or WorldChunksConfig()
         self._lora = TemporalLora(model.unet, self._config.lora) if self._config.lora else None
         self._null = model.text([""])
 
@@ -81,17 +90,49 @@ class WorldChunks:
         if unknown:
             raise UsageError(f"there is no action {unknown[0]!r}: use {', '.join(ACTIONS)}")
 
+    def understood(self, text: str) -> str:
+        return known_words(text)
+
+    def check_frames(self, frames: UInt8[ndarray, "t h w 3"]) -> None:
+        apart = self._belonging.distance(frames)
+        if apart > LIMIT:
+            raise NotPerceivable(
+                "the small model was trained on a world of shapes over textures, and these pictures are not of it: "
+                f"they lie {apart:.1f} from it, its own up to {LIMIT:.0f}. Real scenes take the profile of a large "
+                "model, such as wan"
+            )
+
+    @cached_property
+    def _belonging(self) -> Belonging:
+        return Belonging(self._model)
+
+    @torch.no_grad()
+    def adapter_of(self, frames: UInt8[ndarray, "t h w 3"]) -> State | None:
+        if self._lora is None:
+            return None
+        self._lora.reset()
+        chosen = np.linspace(0, len(frames) - 1, self._model.config.chunk_frames).round().astype(int)
+        latents = self._model.encode(to_tensor(frames[chosen])[None].to(self._device))
+        self._learn(self._lora, latents, self._model.config.context_frames, torch.Generator().manual_seed(0))
+        return packed(self._lora.snapshot())
+
     @torch.no_grad()
     def begin(self, seed: int, beginning: Beginning) -> State:
-        state = {"random": torch.Generator().manual_seed(seed).get_state()}
+        state = {"random": torch.Generator().manual_seed(seed).get_state(), "chunks": torch.tensor(0)}
         if beginning.anchor is not None:
-            state["anchor"] = to_tensor(beginning.anchor[None])[None, :, 0]
+            state["anchor"] = to_tensor(beginning.anchor[None])[None, :, 0].to(self._device)
         if beginning.first is not None:
             frames = beginning.first[-self._model.config.chunk_frames :]
             before = np.repeat(frames[:1], self._model.config.chunk_frames - len(frames), axis=0)  # it stood still
-            state["frames"] = to_tensor(np.concatenate([before, frames]))[None]
+            state["frames"] = to_tensor(np.concatenate([before, frames]))[None].to(self._device)
             state["latents"] = self._model.encode(state["frames"])
-            state["actions"] = torch.full((1, self._model.config.chunk_frames), NO_ACTION)
+            state["actions"] = torch.full((1, self._model.config.chunk_frames), NO_ACTION, device=self._device)
+        if beginning.related is not None:
+            if not 0 < beginning.strength <= 1:
+                raise UsageError(f"a strength of {beginning.strength} is none: give one above 0, up to 1")
+            shown = to_tensor(beginning.related[None])[None].to(self._device)
+            state["related"] = self._model.encode(shown)
+            state["strength"] = torch.tensor(beginning.strength)
         if self._lora is not None:
             self._lora.reset()
             state |= packed(self._lora.snapshot())
@@ -101,9 +142,10 @@ class WorldChunks:
 
     @torch.no_grad()
     def extend(self, state: State, steering: Steering) -> tuple[UInt8[ndarray, "t h w 3"], State]:
-        after = dict(state)
         generator = torch.Generator()
-        generator.set_state(state["random"])
+        generator.set_state(state["random"].cpu())
+        state = {name: tensor.to(self._device) for name, tensor in state.items()}
+        after = dict(state)
         if self._lora is not None:
             self._lora.load(unpacked(state, self._lora.snapshot()))
         condition, overlap = self._condition(state, steering)
@@ -113,9 +155,11 @@ class WorldChunks:
         frames = self._model.decode(latents)
         if "latents" in state:  # what is repeated was decoded before
             frames = torch.cat([state["frames"][:, :, state["frames"].shape[2] - overlap :], frames[:, :, overlap:]], 2)
-        if self._lora is not None:
-            self._learn(self._lora, latents, generator)
+        chunks = int(state["chunks"])
+        if self._lora is not None and self._learns(chunks):
+            self._learn(self._lora, latents, overlap, generator)
             after |= packed(self._lora.snapshot())
+        after["chunks"] = torch.tensor(chunks + 1)
         if self._config.anchor and "anchor" not in state:
             after["anchor"] = frames[:, :, 0]
         after |= {"latents": latents, "frames": frames, "actions": condition.actions, "random": generator.get_state()}
@@ -125,10 +169,9 @@ class WorldChunks:
         """What the next chunk is told, and how many of its frames repeat the last one's."""
         overlap = self._overlap if "latents" in state else 0
         new = action_indices(steering.actions) or [NO_ACTION] * self.num_new(state)
+        actions = torch.tensor([new], device=self._device)
         if "actions" in state and overlap:
-            actions = torch.cat([state["actions"][:, -overlap:], torch.tensor([new])], dim=1)
-        else:
-            actions = torch.tensor([new])
+            actions = torch.cat([state["actions"][:, -overlap:], actions], dim=1)
         way = self._config.way if overlap else "none"
         return Condition(
             text=self._model.text([steering.prompt]),
@@ -145,6 +188,7 @@ class WorldChunks:
         config = self._model.config
         side = VIEW_PX // 2 ** (len(config.vae_channels) - 1)
         noise = torch.randn(1, config.latent_channels, config.chunk_frames, side, side, generator=generator)
+        noise = noise.to(self._device)
         watch = None
         if self._config.way == "vidrd":
             trajectory: list[Tensor] = []
@@ -157,15 +201,28 @@ class WorldChunks:
                 trajectory.append(held)
                 return held
 
-        scheduler = build_scheduler(self._config.scheduler, num_train_timesteps=NUM_TIMESTEPS)
-        predict = self._guided(condition)
-        latents = sample(predict, scheduler, noise, self._config.num_steps, generator=generator, watch=watch)
+        scheduler, first_step = world_scheduler(self._config.solver), 0
+        if "related" in state and "latents" not in state:
+            scheduler.set_timesteps(self._config.num_steps)
+            skipped = round((1 - float(state["strength"])) * self._config.num_steps)
+            first_step = min(skipped, self._config.num_steps - 1)
+            at = scheduler.timesteps[first_step : first_step + 1]
+            noise = scheduler.add_noise(state["related"].expand_as(noise), noise, at)
+        latents = sample(
+            self._guided(condition), scheduler, noise, self._config.num_steps, generator=generator, watch=watch,
+            first_step=first_step,
+        )  # fmt: skip
         if watch is not None:
             after |= {"noise": noise, "trajectory": torch.stack(trajectory)}
         return latents
 
     def _guided(self, condition: Condition) -> Predict:
-        """The guided prediction: without a condition, with the text, and, where there is an anchor, with both."""
+        """The guided prediction: without a condition, with the text, and, where there is an anchor, with both.
+
+        A student was distilled from a guided base: at a text scale of 1 it is asked once.
+        """
+        if self._config.text_scale == 1 and condition.anchor is None:
+            return lambda latents, timestep: self._model.predict(latents, timestep.expand(len(latents)), condition)
         rows = 2 if condition.anchor is None else 3
         every = replace(
             condition,
@@ -185,14 +242,19 @@ class WorldChunks:
 
         return predict
 
-    def _learn(self, lora: TemporalLora, latents: Latents, generator: torch.Generator) -> None:
-        """The adapter learns the whole trajectory, without text or action."""
-        nothing = Condition(text=self._null, actions=torch.full(latents.shape[:1] + latents.shape[2:3], NO_ACTION))
-        add_noise = build_scheduler("DDIMScheduler", num_train_timesteps=NUM_TIMESTEPS).add_noise
+    def _learns(self, chunks: int) -> bool:
+        most = self._config.lora.learns_chunks if self._config.lora else 0
+        return most is None or chunks < most
+
+    def _learn(self, lora: TemporalLora, latents: Latents, known: int, generator: torch.Generator) -> None:
+        """The adapter learns a chunk with its context (the first `known` frames), without text or action."""
+        nothing = torch.full_like(latents[:, 0, :, 0, 0], NO_ACTION).long()
+        known = known if lora.config.form == "input-output" else 0
+        condition = Condition(text=self._null, actions=nothing, given=latents[:, :, :known] if known else None)
         lora.learn(
             lambda: trajectory_loss(
-                lambda noisy, timestep: self._model.predict(noisy, timestep, nothing),
-                add_noise, latents, NUM_TIMESTEPS, generator,
+                lambda noisy, timestep: self._model.predict(noisy, timestep, condition),
+                world_scheduler().add_noise, latents, NUM_TIMESTEPS, generator, known,
             )
         )  # fmt: skip
 

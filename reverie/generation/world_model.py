@@ -1,4 +1,4 @@
-"""The small latent video model of the measurable world: 32 x 32 pixels, 4 x 8 x 8 latents, chunks of 16 frames.
+"""The small latent video model of the measurable world: 32 x 32 pixels, 8 x 8 x 8 latents, chunks of 16 frames.
 
 One UNet3D predicts noise. Its input has, beside the noisy latents, one channel that marks frames as given (masked
 conditional denoising, SlowFast-VGen section 3.2: past latents are put in clean, and only the others are predicted), and
@@ -38,9 +38,9 @@ class WorldModelConfig(BaseModel):
 
     chunk_frames: PositiveInt = 16
     context_frames: PositiveInt = 8
-    latent_channels: PositiveInt = 4
+    latent_channels: PositiveInt = 8
     latent_scale: PositiveFloat = 1.0  # brings latents to a deviation of 1; measured when the autoencoder was trained
-    vae_channels: tuple[PositiveInt, ...] = (32, 64, 96)
+    vae_channels: tuple[PositiveInt, ...] = (16, 32, 64)
     unet_channels: tuple[PositiveInt, ...] = (32, 64, 96)
     text_width: PositiveInt = 64
     head_channels: PositiveInt = 16
@@ -100,7 +100,7 @@ class WorldModel(nn.Module):
             block_out_channels=config.vae_channels,
             layers_per_block=1,
             latent_channels=config.latent_channels,
-            norm_num_groups=16,
+            norm_num_groups=8,
             mid_block_add_attention=False,
             sample_size=VIEW_PX,
         )
@@ -159,6 +159,13 @@ class WorldModel(nn.Module):
         marked[:, :known] = 1
         channels = torch.cat([marked, told], dim=2).transpose(1, 2)[..., None, None]
         return torch.cat([noisy, channels.expand(-1, -1, -1, height, width)], dim=1)
+
+
+def reconstruction_errors(
+    rebuilt: Float[Tensor, "b 3 f i j"], frames: Float[Tensor, "b 3 f i j"]
+) -> Float[Tensor, "n"]:
+    """Root mean squared error of each of the B F frames, as a share of the range of brightness."""
+    return torch.as_tensor((rebuilt - frames).square().mean(dim=(1, 3, 4)).sqrt().flatten() / 2)
 
 
 def to_tensor(frames: UInt8[ndarray, "*b f h w 3"]) -> Float[Tensor, "*b 3 f h w"]:

@@ -42,15 +42,15 @@ class Browse:
     def streams(self) -> list[StreamRecord]:
         rows = self._db.execute(
             "SELECT name, uri, live, coalesce(watched_start_ns, 0), "
-            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns, place, timezone "
+            "coalesce(watched_end_ns, watched_start_ns, 0), ended, wall_anchor_ns, place, timezone, imagined "
             "FROM stream ORDER BY id"
         ).fetchall()
         return [
             StreamRecord(
                 stream_id=name, uri=uri, live=bool(live), watched=TimeSpan(start_ns=min(start, end), end_ns=end),
-                ended=bool(ended), wall_anchor_ns=anchor, place=place, timezone=zone,
+                ended=bool(ended), wall_anchor_ns=anchor, place=place, timezone=zone, imagined=bool(imagined),
             )
-            for name, uri, live, start, end, ended, anchor, place, zone in rows
+            for name, uri, live, start, end, ended, anchor, place, zone, imagined in rows
         ]  # fmt: skip
 
     def gaps(self, stream_ids: tuple[str, ...] = ()) -> list[GapRecord]:

@@ -83,8 +83,11 @@ def add(
 ) -> int:
     """Store what a passage states, in the transaction that is open. Writing that stands only lasts longer.
 
-    Return how many statements are new: what the passage is known to state is left as it is.
+    Return how many statements are new: what the passage is known to state is left as it is, and what was imagined
+    states nothing.
     """
+    if db.execute("SELECT imagined FROM stream WHERE id = ?", (stream,)).fetchone()[0]:
+        return 0
     code, num_new = MODALITY_CODES[modality], 0
     for told in statements:
         if modality is Modality.WRITING:

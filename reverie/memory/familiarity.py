@@ -107,7 +107,12 @@ def _pack(codes: Codes) -> bytes:
 
 
 def take_in(db: sqlite3.Connection, stream: int, start_ns: int, end_ns: int) -> None:
-    """Let the filters know the moments that start in [start_ns, end_ns), a span of closed events."""
+    """Let the filters know the moments that start in [start_ns, end_ns), a span of closed events.
+
+    What was imagined was never seen: nothing of it is taken in.
+    """
+    if db.execute("SELECT imagined FROM stream WHERE id = ?", (stream,)).fetchone()[0]:
+        return
     groups: dict[tuple[int, int, int], list[Float32[ndarray, "d"]]] = {}
     decoder = Decoder(db)
     for at_ns, modality, encoder, scale, code, centre in db.execute(_ROWS, (stream, start_ns, end_ns)):

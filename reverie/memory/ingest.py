@@ -206,10 +206,10 @@ class Ingest:
         stream = self._stream(item.stream_id)
         self._db.execute(
             "UPDATE stream SET uri = ?, live = ?, has_video = ?, has_audio = ?, duration_ns = ?, wall_anchor_ns = ?, "
-            "place = ?, timezone = ? WHERE id = ?",
+            "place = ?, timezone = ?, imagined = max(imagined, ?) WHERE id = ?",
             (
                 item.uri, item.live, item.has_video, item.has_audio, item.duration_ns, item.wall_anchor_ns, item.place,
-                item.timezone, stream.row,
+                item.timezone, item.imagined, stream.row,
             ),
         )  # fmt: skip
         stream.segmenter.audio_only = not item.has_video

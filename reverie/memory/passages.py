@@ -41,11 +41,15 @@ class Passages:
         self._kept: dict[int, list[tuple[int, str]]] = {}
 
     def stream_rows(self, stream_ids: Sequence[str], places: Sequence[str] = ()) -> tuple[int, ...] | None:
-        """Numbers of the named streams of the named places, None for all. A name that is not known is no stream."""
+        """Numbers of the named streams of the named places, None for all. A name that is not known is no stream.
+
+        What was imagined is none of them unless it is named.
+        """
         filters = [(column, names) for column, names in (("name", stream_ids), ("place", places)) if names]
-        if not filters:
+        if not filters and self._db.execute("SELECT 1 FROM stream WHERE imagined LIMIT 1").fetchone() is None:
             return None
-        where = " AND ".join(f"{column} IN ({','.join('?' * len(names))})" for column, names in filters)
+        conditions = [f"{column} IN ({','.join('?' * len(names))})" for column, names in filters]
+        where = " AND ".join(conditions if stream_ids else [*conditions, "NOT imagined"])
         rows = self._db.execute(f"SELECT id FROM stream WHERE {where}", [n for _, names in filters for n in names])
         return tuple(row for (row,) in rows.fetchall())
 

@@ -419,6 +419,10 @@ def _add_timezone(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE stream ADD COLUMN timezone TEXT NOT NULL DEFAULT ''")
 
 
+def _add_imagined(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE stream ADD COLUMN imagined INTEGER NOT NULL DEFAULT 0")
+
+
 def _add_access(connection: sqlite3.Connection) -> None:
     _run(connection, _ACCESS)
 
@@ -436,6 +440,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_word_filters,
     _add_timezone,
     _add_access,
+    _add_imagined,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

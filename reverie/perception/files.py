@@ -160,6 +160,7 @@ class FileSource:
             has_video=True,
             has_audio=False,
             duration_ns=reader.length_ns,
+            imagined=reader.imagined,
         )
 
     def _open_media(self) -> StreamStart:
@@ -176,6 +177,7 @@ class FileSource:
             has_audio=media.audio is not None,
             duration_ns=media.length_ns,
             wall_anchor_ns=media.wall_anchor_ns,
+            imagined=media.imagined,
         )
 
     def _connect(self) -> Media:

@@ -21,6 +21,7 @@ from reverie.errors import SourceError
 from reverie.perception.addresses import PROTOCOLS, scheme, shown
 from reverie.perception.source_config import SourceConfig
 from reverie.perception.timeline import to_ns
+from reverie.types import was_imagined
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
@@ -63,6 +64,7 @@ class Media:
     length_ns: int | None
     length_is_exact: bool
     wall_anchor_ns: int | None
+    imagined: bool
     streams: list[VideoStream | AudioStream] = field(default_factory=list)
 
     def close(self) -> None:
@@ -125,6 +127,7 @@ def examine(uri: str, container: InputContainer, config: SourceConfig, now_ns: i
         length_ns=length_ns,
         length_is_exact=length_ns is not None and not _GUESSED_LENGTH & set(container.format.name.split(",")),
         wall_anchor_ns=_recorded_at(container, now_ns),
+        imagined=was_imagined(container.metadata.get("comment", "")),
     )
 
 

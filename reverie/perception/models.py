@@ -29,13 +29,14 @@ _PICKLE_FORMATS = frozenset({".pth", ".pt", ".bin", ".ckpt", ".pkl", ".pickle", 
 _HUB_PATTERNS = ["*.safetensors", "*.onnx", "*.gguf", "*.json", "*.txt", "model.bin"]  # the last is CTranslate2's
 
 
-def resolve(name: str, *, sha256: str | None = None) -> Path:
+def resolve(name: str, *, sha256: str | None = None, here_only: bool = False) -> Path:
     """The local file or folder of a model.
 
     Args:
         name: a name of `MODELS`, or a `package:`, `file:` or `hub:` name (see the top of this file).
         sha256: the digest that the file must have. Needed for a `.pth`, and for a file of a package
             that is not in `MODELS`; optional for any other single file.
+        here_only: what is not on this machine yet is not fetched from the Hub, but an error.
 
     Raises:
         ModelError: the model is not there, its digest is another, or its format could run code.
@@ -53,7 +54,7 @@ def resolve(name: str, *, sha256: str | None = None) -> Path:
         if not path.exists():
             raise ModelError(f"no model at {path} (from {name}): check the path")
     elif scheme == "hub" and rest:
-        path = _from_hub(rest)
+        path = _from_hub(rest, here_only)
     else:
         raise ModelError(
             f"unknown model {name!r}: use one of {', '.join(MODELS)}, or package:DIST/path, file:/path, hub:org/name"
@@ -147,7 +148,7 @@ def _in_package(rest: str) -> Path:
     return path
 
 
-def _from_hub(rest: str) -> Path:
+def _from_hub(rest: str, here_only: bool) -> Path:
     """`org/name[@revision][:file]`, through the Hub's own cache."""
     repository, _, file = rest.partition(":")
     repository, _, revision = repository.partition("@")
@@ -156,13 +157,19 @@ def _from_hub(rest: str) -> Path:
 
         if file:
             _check_suffix(Path(file), pinned=False)
-            return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision or None))
+            return Path(
+                huggingface_hub.hf_hub_download(repository, file, revision=revision or None, local_files_only=here_only)
+            )
         return Path(
-            huggingface_hub.snapshot_download(repository, revision=revision or None, allow_patterns=_HUB_PATTERNS)
+            huggingface_hub.snapshot_download(
+                repository, revision=revision or None, allow_patterns=_HUB_PATTERNS, local_files_only=here_only
+            )
         )
     except ModelError:
         raise
     except Exception as error:  # the Hub client raises its own, requests', httpx's and OSError
+        if here_only:
+            raise ModelError(f"{repository} has not been fetched from the Hugging Face Hub yet") from error
         raise ModelError(
             f"cannot get {repository} from the Hugging Face Hub ({type(error).__name__}): connect to the network once, "
             f"or put the model on disk and name it file:/path"

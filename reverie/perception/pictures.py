@@ -22,7 +22,7 @@ from reverie.errors import SourceError
 from reverie.perception.decoding import Decoded, Fault, Picture, Position
 from reverie.perception.media import check_file, file_identity
 from reverie.perception.sampling import fit
-from reverie.types import NS_PER_S
+from reverie.types import NS_PER_S, was_imagined
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,7 +66,9 @@ class PictureReader:
         self._next = 0
         check_file(paths[0])
         try:
-            self._load(paths[0]).close()
+            with self._load(paths[0]) as first:
+                xmp = first.info.get("xmp", b"")
+                self.imagined = was_imagined(str(first.info.get("comment", xmp.decode(errors="replace"))))
         except (OSError, ValueError, SyntaxError) as error:
             raise SourceError(str(paths[0]), f"not a picture that can be read ({error})") from error
 

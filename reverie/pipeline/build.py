@@ -36,7 +36,7 @@ from reverie.pipeline.memory_host import MemoryHost
 from reverie.reasoning import OpenAIReader, Reasoner, Senses
 from reverie.reasoning.senses import EMBEDDED_MISSING
 from reverie.stage import Stage
-from reverie.types import Answer, Modality, TextEncoder, zone_named
+from reverie.types import Answer, Modality, TextEncoder, TimeSpan, zone_named
 
 STAGE_PORTS = (Port.OBSERVATIONS,)
 RECORD_ITEMS = 1024
@@ -57,14 +57,15 @@ class Push:
 class Stream:
     """A source with what it does not know of itself: its name, where it stands, and in which time zone.
 
-    `source` is whatever may be watched; `place` and `timezone` are those of `StreamStart`. What is empty stays as the
-    source says.
+    `source` is whatever may be watched; `place`, `timezone` and `imagined` are those of `StreamStart`. What is empty
+    stays as the source says.
     """
 
     source: Any
     stream_id: str = ""
     place: str = ""
     timezone: str = ""
+    imagined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,13 @@ def build_graph(plans: Sequence[SourcePlan], profile: Profile, directory: Path) 
             live=plan.live,
             here=plan.here,
             make=partial(
-                SourceHost, plan.make, source_ports, profile.cut_interval_s, plan.stream.place, plan.stream.timezone
+                SourceHost,
+                plan.make,
+                source_ports,
+                profile.cut_interval_s,
+                plan.stream.place,
+                plan.stream.timezone,
+                plan.stream.imagined,
             ),
         )
         for plan in plans
@@ -271,6 +278,9 @@ class Answerer:
 
     def ask(self, question: str, *, stream_ids: Iterable[str] = ()) -> Answer:
         return self._reasoner.ask(question, stream_ids=tuple(stream_ids))
+
+    def looked_in(self, question: str) -> tuple[tuple[str, ...], TimeSpan | None]:
+        return self._reasoner.looked_in(question)
 
     def close(self) -> None:
         self.memory.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -27,6 +27,8 @@ from reverie.perception.whisper import WhisperConfig
 from reverie.perception.writing import WritingConfig
 from reverie.pipeline.graph import Policy
 from reverie.reasoning import ReaderConfig, ReasonerConfig
+
+AProfile = TypeVar("AProfile", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -104,15 +106,21 @@ def load_profile(name_or_path: str | Path) -> Profile:
     Raises:
         ConfigError: there is no such profile, or it has unknown keys or values out of range.
     """
+    return read_profile(name_or_path, profile_folder(), Profile)
+
+
+def read_profile(name_or_path: str | Path, folder: Path, model: type[AProfile]) -> AProfile:
+    """A profile of some kind: by its name out of a folder, or from a YAML file. Raises ConfigError."""
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        if str(name_or_path) not in profile_names():
-            known = ", ".join(profile_names())
-            raise ConfigError(f"there is no profile {str(name_or_path)!r}; there are {known}, or give a .yaml file")
-        path = profile_folder() / f"{name_or_path}.yaml"
+        names = sorted(known.stem for known in folder.glob("*.yaml"))
+        if str(name_or_path) not in names:
+            raise ConfigError(
+                f"there is no profile {str(name_or_path)!r}; there are {', '.join(names)}, or give a .yaml file"
+            )
+        path = folder / f"{name_or_path}.yaml"
     try:
-        content = yaml.safe_load(path.read_text())
-        return Profile.model_validate(content)
+        return model.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"cannot read the profile {path}: {error}") from error
     except ValidationError as error:

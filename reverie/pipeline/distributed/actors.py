@@ -1,4 +1,4 @@
-"""The Ray actors: a host on one dedicated thread inside an async shell, and a reasoner.
+"""The Ray actors: a host on one dedicated thread inside an async shell, a reasoner, and a session of imagination.
 
 Calls of the host run one after another on its thread, in the order in which they were made: an async
 actor starts them as their arguments arrive, so each carries its number and waits for its turn.
@@ -11,12 +11,14 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Protocol
 
 import ray
 
+from reverie.generation.session import Imagination, Pace
 from reverie.pipeline.host import Host
-from reverie.types import Answer, Item
+from reverie.types import Answer, Clip, Item
 
 
 class HostShell:
@@ -78,8 +80,36 @@ class Reasoning:
         return os.getpid()
 
 
+class Imagining:
+    """One session of imagination. Its calls run one after another."""
+
+    def __init__(self, make: Callable[[], Imagination]) -> None:
+        self._make = make
+
+    def begin(self) -> dict[str, Any]:
+        """Load the model; tell what does not change."""
+        self._session = session = self._make()
+        self._before = session.snapshot()
+        return {
+            "name": session.model.name, "seed": session.seed, "sources": session.sources, "rate_hz": session.rate_hz,
+            "size": session.size, "num_frames": session.num_frames, "made": session.made, "prompt": session.prompt,
+        }  # fmt: skip
+
+    def next_clip(self) -> tuple[Clip, Pace]:
+        self._before = self._session.snapshot()
+        return self._session.next_clip(), self._session.pace
+
+    def steer(self, prompt: str | None, actions: Sequence[str] | None) -> None:
+        self._session.steer(prompt=prompt, actions=actions)
+
+    def save(self, path: Path, before_last: bool) -> None:
+        """As it is, or as it was before the last clip."""
+        (self._before if before_last else self._session.snapshot()).save(path)
+
+
 # Actors of a pipeline share the machine whatever its cores: they ask Ray for none.
 _HOST_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_restarts": 0, "concurrency_groups": {"health": 1}}
 _REASONING_OPTIONS: dict[str, Any] = {"num_cpus": 0, "max_restarts": -1, "max_task_retries": 1}
 HostActor: Any = ray.remote(**_HOST_OPTIONS)(HostShell)
 ReasoningActor: Any = ray.remote(**_REASONING_OPTIONS)(Reasoning)
+ImaginationActor: Any = ray.remote(num_cpus=0, max_restarts=0)(Imagining)

@@ -1,0 +1,113 @@
+"""What the temporal adapter keeps of a place that left the context: SlowFast-VGen's fast learning, on and off.
+
+    python benchmarks/revisits.py [--weights FILE] [--seeds 30] [--sweep] [--json]
+
+The camera goes away for 32 frames, four chunks beyond the context of eight, and the same way back; chunks follow each
+other by concatenation. Revisit PSNR: of each view against how the same view looked when it was first given or made.
+Arms: no adapter; one that learns every chunk; that stops after the first; another episode's, which learns no more; the
+original input-output form (the context clean, the rest noised). An adapter may help by standing still: so moves made as
+told, and the PSNR of first visits against the truth, stand beside. `--sweep`: inner steps and rates.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episode, gate, interval, verdict
+from benchmarks.report import arguments, publish, table
+from reverie.generation.chunks import Beginning
+from reverie.generation.metrics.actions import action_accuracy
+from reverie.generation.metrics.consistency import psnr, revisit_psnr, revisits
+from reverie.generation.session import Imagination
+from reverie.generation.temporal_lora import TemporalLoraConfig
+from reverie.generation.world import MAP_PX, Action, out_and_back
+from reverie.generation.world_chunks import RATE_HZ, WorldChunks, WorldChunksConfig
+
+AWAY = 32
+BEST_DB = 60.0
+LORA = TemporalLoraConfig()
+ARMS = {
+    "off": None,
+    "on": LORA,
+    "stops after the first chunk": LORA.model_copy(update={"learns_chunks": 1}),
+    "another episode's": LORA.model_copy(update={"learns_chunks": 0}),
+    "original form": LORA.model_copy(update={"form": "input-output"}),
+}
+SWEEP = {
+    f"{steps} steps at {rate:g}": LORA.model_copy(update={"steps": steps, "learning_rate": rate})
+    for steps in (1, 4, 16)
+    for rate in (1e-4, 1e-3)
+}
+
+
+def there_and_back(seed: int) -> Episode:
+    """All moves in one of four directions, and back."""
+    return episode(seed, 2 * AWAY + 1 - GIVEN, out_and_back(list(Action)[seed % 4], AWAY))
+
+
+def measure(
+    studio: Studio, lora: TemporalLoraConfig | None, told: Episode, adapter: Mapping[str, Tensor] | None
+) -> Figures:
+    """Figures of one video, the given frames before it."""
+    config = WorldChunksConfig(way="concat", lora=lora)
+    made = np.concatenate([told.first, studio.video(config, told, adapter=adapter)])
+    pairs = [(first, again) for first, again in revisits(told.film.camera, MAP_PX, 3 * GIVEN) if again >= GIVEN]
+    out = slice(GIVEN, AWAY + 1)
+    return {
+        "revisit": revisit_psnr(made, pairs),
+        "first": min(psnr(made[out], told.film.frames[out]), BEST_DB),
+        "actions": action_accuracy(made[GIVEN - 1 :], told.actions[GIVEN - 1 :]),
+    }
+
+
+def learnt(studio: Studio, told: Episode) -> Mapping[str, Tensor]:
+    """What an adapter has learnt of an episode."""
+    model = WorldChunks(studio.model(), WorldChunksConfig(way="concat", lora=LORA))
+    session = Imagination(
+        model, prompt=told.place.prompt, actions=told.actions[GIVEN - 1 :], seconds=AWAY / RATE_HZ, seed=told.seed,
+        beginning=Beginning(first=told.first),
+    )  # fmt: skip
+    list(session)
+    state = session.snapshot().state
+    return {name: tensor for name, tensor in state.items() if name.startswith(("lora.", "adam."))}
+
+
+def main() -> None:
+    args = arguments(
+        __doc__, weights={"type": Path, "default": SHIPPED}, seeds={"type": int, "default": 30},
+        sweep={"action": "store_true"},
+    )  # fmt: skip
+    studio, seeds = Studio(args.weights, args.work), range(args.seeds)
+    passed, told_gate = gate(studio, seeds)
+    arms = ARMS | (SWEEP if args.sweep else {})
+    rows: dict[str, list[Figures]] = {}
+    for arm, lora in arms.items():
+        for seed in seeds:
+
+            def made(arm: str = arm, lora: TemporalLoraConfig | None = lora, seed: int = seed) -> Figures:
+                adapter = learnt(studio, there_and_back(2000 + seed)) if arm == "another episode's" else None
+                return measure(studio, lora, there_and_back(seed), adapter)
+
+            rows.setdefault(arm, []).append(studio.figures(f"revisits {arm} {seed}", made))
+    means = {arm: {key: float(np.mean([run[key] for run in runs])) for key in runs[0]} for arm, runs in rows.items()}
+    lines = []
+    for arm, mean in means.items():
+        low, high = interval([run["revisit"] for run in rows[arm]], [run["revisit"] for run in rows["off"]])
+        cells = (f"{mean['revisit']:.2f}", f"{mean['first']:.2f}", f"{mean['actions']:.0%}")
+        lines.append((arm, *cells, "" if arm == "off" else verdict(passed, low, high)))
+    headings = ("adapter", "revisit PSNR, dB", "first visit against truth, dB", "moves as told", "less off, 95 %")
+    publish(
+        "revisits", "Places that left the context", f"{told_gate}\n\n{table(headings, lines)}",
+        {"passed": passed, **means}, args.json,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
