@@ -12,11 +12,9 @@ from reverie.errors import ModelError, UsageError
 from reverie.generation.chunks import Beginning, Steering
 from reverie.generation.hub import FAMILIES, HubChunks, HubConfig
 from reverie.generation.session import Imagination
+from tests.generation.tiny_pipelines import TINY, save
 
-pytest.importorskip("transformers")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # of diffusers and transformers, about each other
-
-from tests.generation.tiny_pipelines import TINY, save  # noqa: E402 - needs transformers
 
 
 @pytest.fixture(scope="module")

@@ -13,34 +13,12 @@ import yaml
 
 import reverie
 from reverie.errors import ModelError, UsageError
-from reverie.generation import checkpoint
-from reverie.generation.world_model import WorldModel, WorldModelConfig
 from reverie.pipeline.imagine import actions_of, resume
 from reverie.pipeline.recollection import read
 from reverie.types import IMAGINED, was_imagined
+from tests.pipeline.imagining import made
 
 RED = "a red circle over grass"
-
-
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A profile of a model that knows nothing yet."""
-    folder = tmp_path_factory.mktemp("tiny")
-    torch.manual_seed(0)
-    config = WorldModelConfig(
-        vae_channels=(16, 16, 16), unet_channels=(32, 32), text_width=32, cam_channels=(8, 8, 8), look_width=32
-    )
-    checkpoint.save(WorldModel(config), folder / "world.safetensors")
-    told = {
-        "name": "tiny", "summary": "untrained", "pixel_scale": 2,
-        "model": {"kind": "world", "weights": str(folder / "world.safetensors"), "chunks": {"num_steps": 2}},
-    }  # fmt: skip
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(told))
-    return folder / "tiny.yaml"
-
-
-def made(clips):
-    return np.concatenate([clip.frames for clip in clips])
 
 
 def test_equal_calls_give_equal_videos_of_the_length_that_was_asked_for(tiny):

@@ -8,13 +8,13 @@ import pytest
 import reverie
 from reverie.errors import GenerationError, NotPerceivable
 from reverie.pipeline.imagine import resume
-from tests.pipeline.test_imagine import made, tiny  # noqa: F401 - a fixture
+from tests.pipeline.imagining import made
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 RED, BLUE = "a red circle over grass", "a blue ring over snow"
 
 
-def test_two_actors_make_what_two_sessions_here_make(tiny, tmp_path):  # noqa: F811
+def test_two_actors_make_what_two_sessions_here_make(tiny, tmp_path):
     here = [made(reverie.imagine(prompt, seconds=3, seed=4, profile=tiny)) for prompt in (RED, BLUE)]
     there = [reverie.imagine(prompt, seconds=3, seed=4, profile=tiny, runner="ray") for prompt in (RED, BLUE)]
     clips = [[], []]
@@ -29,7 +29,7 @@ def test_two_actors_make_what_two_sessions_here_make(tiny, tmp_path):  # noqa: F
         session.close()
 
 
-def test_it_is_steered_kept_and_gone_on_with_where_its_reader_stands(tiny, tmp_path):  # noqa: F811
+def test_it_is_steered_kept_and_gone_on_with_where_its_reader_stands(tiny, tmp_path):
     whole = made(reverie.imagine(RED, seconds=5, seed=4, profile=tiny))
     session = reverie.imagine(RED, seconds=5, seed=4, profile=tiny, runner="ray")
     first = [session.next_clip(), session.next_clip()]
@@ -39,7 +39,7 @@ def test_it_is_steered_kept_and_gone_on_with_where_its_reader_stands(tiny, tmp_p
     assert np.array_equal(np.concatenate([made(first), rest]), whole)
 
 
-def test_errors_come_over(tiny):  # noqa: F811
+def test_errors_come_over(tiny):
     with pytest.raises(NotPerceivable, match="dog"):
         reverie.imagine("a dog", seconds=1, profile=tiny, runner="ray")
     session = reverie.imagine(RED, seconds=9, profile=tiny, runner="ray")

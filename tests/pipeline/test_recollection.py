@@ -19,7 +19,6 @@ from reverie.pipeline.imagination_config import build_chunk_model, load_imaginat
 from reverie.pipeline.recollection import recollect
 from reverie.types import EndOfStream, Modality, Observation, StreamStart, TimeSpan, ns
 from tests.memory.worlds import said
-from tests.pipeline.test_imagine import tiny  # noqa: F401 - a fixture
 
 PLACE = Place(3, hero=Hero(colour="red", shape="circle"), terrain="grass")
 FRAMES = PLACE.film([Action.LEFT] * 29).frames
@@ -61,7 +60,7 @@ def found(memory, about, profile):
     return recollect(memory, about, model, load_profile("embedded"))
 
 
-def test_what_was_said_finds_the_pictures_and_becomes_the_prompt(memory, tiny):  # noqa: F811
+def test_what_was_said_finds_the_pictures_and_becomes_the_prompt(memory, tiny):
     recollection = found(memory, "show what was said about a circle, from the left", tiny)
     assert recollection.prompt == "a red circle over grass"
     assert recollection.actions == ("left",)
@@ -72,13 +71,13 @@ def test_what_was_said_finds_the_pictures_and_becomes_the_prompt(memory, tiny): 
     assert recollection.frames.shape[1:] == (32, 32, 3)
 
 
-def test_a_time_is_enough(memory, tiny):  # noqa: F811
+def test_a_time_is_enough(memory, tiny):
     recollection = found(memory, "continue what happened at 0:25", tiny)
     errors = [np.abs(frame.astype(int) - recollection.frames[-1]).mean() for frame in FRAMES]
     assert 20 <= int(np.argmin(errors)) < 30
 
 
-def test_the_video_begins_there_and_says_so(memory, tiny, tmp_path, cli):  # noqa: F811
+def test_the_video_begins_there_and_says_so(memory, tiny, tmp_path, cli):
     about = ["--from-memory", str(memory), "--about", "show what was said about a circle"]
     outcome = cli(
         "imagine", *about, "--seconds", "1", "--profile", str(tiny), "--out", str(tmp_path / "a.mp4"), "--json"
@@ -95,12 +94,12 @@ def test_the_video_begins_there_and_says_so(memory, tiny, tmp_path, cli):  # noq
         assert not answer.citations
 
 
-def test_what_is_not_there_is_said_so(memory, tiny):  # noqa: F811
+def test_what_is_not_there_is_said_so(memory, tiny):
     with pytest.raises(UsageError, match="nothing to go on from"):
         found(memory, "show the violin concert", tiny)
 
 
-def test_pictures_that_the_model_was_not_trained_on_are_refused(tiny, tmp_path):  # noqa: F811
+def test_pictures_that_the_model_was_not_trained_on_are_refused(tiny, tmp_path):
     skimage = pytest.importorskip("skimage.data")
     coffee = Image.fromarray(skimage.coffee()).resize((256, 256))
     data = io.BytesIO()
