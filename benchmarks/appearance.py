@@ -11,13 +11,26 @@ the wrong anchor's hero, towards which a wrong anchor should pull. The camera go
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episode, gate, interval, verdict
+from benchmarks.imagined import (
+    GIVEN,
+    SHIPPED,
+    Episode,
+    Figures,
+    Studio,
+    column,
+    episode,
+    gate,
+    interval,
+    means,
+    verdict,
+)
 from benchmarks.report import arguments, publish, table
 from reverie.generation.shapes import COLOURS
 from reverie.generation.world import Action
@@ -40,8 +53,9 @@ def hero_distance(frames: np.ndarray, colour: str) -> float:
     return float(np.sqrt(windows.min(axis=(1, 2))).mean())
 
 
-def measure(studio: Studio, arm: str, told: Episode, other: Episode) -> Figures:
+def measure(studio: Studio, arm: str, num_frames: int, seed: int) -> Figures:
     """Distances by third of the video."""
+    told, other = pair(seed, num_frames)
     anchors = {"anchor": told.first[0], "wrong anchor": other.first[0]}
     config = WorldChunksConfig(way="cam", anchor=arm != "none")
     made = studio.video(config, told, anchor=anchors.get(arm))
@@ -66,24 +80,19 @@ def main() -> None:
     )  # fmt: skip
     studio, seeds = Studio(args.weights, args.work), range(args.seeds)
     passed, told_gate = gate(studio, seeds)
-    rows: dict[str, list[Figures]] = {}
-    for arm in ARMS:
-        for seed in seeds:
-            told, other = pair(seed, NEW * args.chunks)
-            found = studio.figures(
-                f"appearance {arm} {args.chunks} {seed}",
-                lambda arm=arm, told=told, other=other: measure(studio, arm, told, other),
-            )
-            rows.setdefault(arm, []).append(found)
-    means = {arm: {key: float(np.mean([run[key] for run in runs])) for key in runs[0]} for arm, runs in rows.items()}
-    films = [pair(seed, NEW * args.chunks)[0] for seed in seeds]
+    num_frames = NEW * args.chunks
+    rows = studio.runs(
+        f"appearance {num_frames}", {arm: partial(measure, studio, arm, num_frames) for arm in ARMS}, seeds
+    )
+    mean_of = means(rows)
+    films = [pair(seed, num_frames)[0] for seed in seeds]
     truth = np.mean([hero_distance(told.truth, told.place.hero.colour) for told in films])
     lines = [("truth", f"{truth:.3f}", "", "", "", "")]
-    for arm, mean in means.items():
+    for arm, mean in mean_of.items():
         note = ""
         if arm != "none":
             key = "own 2" if arm == "anchor" else "other 2"
-            low, high = interval([run[key] for run in rows[arm]], [run[key] for run in rows["none"]])
+            low, high = interval(column(rows[arm], key), column(rows["none"], key))
             note = f"{'own' if arm == 'anchor' else 'wrong'} hero, last third: {verdict(passed, low, high)}"
         cells = [f"{mean[f'{whose} {part}']:.3f}" for whose in ("own", "other") for part in (0, 2)]
         lines.append((arm, *cells, note))
@@ -97,7 +106,7 @@ def main() -> None:
     )
     publish(
         "appearance", "Who is there after many chunks", f"{told_gate}\n\n{table(headings, lines)}",
-        {"passed": passed, "truth": float(truth), **means}, args.json,
+        {"passed": passed, "truth": float(truth), **mean_of}, args.json,
     )  # fmt: skip
 
 

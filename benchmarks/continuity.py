@@ -12,13 +12,26 @@ each way less `cam`, paired by episode.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episode, gate, interval, verdict
+from benchmarks.imagined import (
+    GIVEN,
+    SHIPPED,
+    Episode,
+    Figures,
+    Studio,
+    column,
+    episode,
+    gate,
+    interval,
+    means,
+    verdict,
+)
 from benchmarks.report import arguments, publish, table
 from reverie.generation.metrics.actions import direction_errors
 from reverie.generation.metrics.consistency import boundary_ratio
@@ -35,10 +48,17 @@ WAYS = {
 STILL = 0.5
 
 
-def measure(studio: Studio, config: WorldChunksConfig, new: int, told: Episode) -> Figures:
+def measure(studio: Studio, config: WorldChunksConfig, new: int, seed: int) -> Figures:
     """Figures of one video; seams are counted from the given frames on."""
+    told = episode(seed, NUM_FRAMES)
     made = np.concatenate([told.first, studio.video(config, told)])
     return figures_of(made, told, range(GIVEN, len(made), new))
+
+
+def truth(seed: int) -> Figures:
+    """Those of the film itself, at the seams of `cam`."""
+    told = episode(seed, NUM_FRAMES)
+    return figures_of(told.film.frames, told, range(GIVEN, len(told.film.frames), GIVEN))
 
 
 def figures_of(made: np.ndarray, told: Episode, seams: range) -> Figures:
@@ -59,34 +79,22 @@ def main() -> None:
     args = arguments(__doc__, weights={"type": Path, "default": SHIPPED}, seeds={"type": int, "default": 30})
     studio, seeds = Studio(args.weights, args.work), range(args.seeds)
     passed, told_gate = gate(studio, seeds)
-    rows: dict[str, list[Figures]] = {}
-    for name, (config, new) in WAYS.items():
-        for seed in seeds:
-            told = episode(seed, NUM_FRAMES)
-            found = studio.figures(
-                f"continuity {name} {seed}",
-                lambda config=config, new=new, told=told: measure(studio, config, new, told),
-            )
-            rows.setdefault(name, []).append(found)
-    truth = [figures_of(told.film.frames, told, range(GIVEN, GIVEN + NUM_FRAMES, 8)) for told in
-             (episode(seed, NUM_FRAMES) for seed in seeds)]  # fmt: skip
-    rows = {"truth": truth} | rows
-    means = {
-        name: {key: float(np.nanmean([run[key] for run in runs])) for key in runs[0]} for name, runs in rows.items()
-    }
+    arms = {name: partial(measure, studio, config, new) for name, (config, new) in WAYS.items()}
+    rows = {"truth": [truth(seed) for seed in seeds]} | studio.runs("continuity", arms, seeds)
+    mean_of = means(rows)
     lines = []
-    for name, mean in means.items():
+    for name, mean in mean_of.items():
         note = "stands still" if mean["motion"] < STILL else ""
         for key in ("ratio", "seam"):
             if name not in ("cam", "truth"):
-                low, high = interval([run[key] for run in rows[name]], [run[key] for run in rows["cam"]])
+                low, high = interval(column(rows[name], key), column(rows["cam"], key))
                 note += f"; {key} {verdict(passed, low, high)}"
         cells = (f"{mean['ratio']:.2f}", f"{mean['seam']:.0f}", f"{mean['inside']:.0f}", f"{mean['motion']:.2f}")
         lines.append((name, *cells, note.strip("; ")))
     headings = ("way", "boundary ratio", "direction error at seams", "inside", "motion", "less cam, 95 %")
     publish(
         "continuity", "How chunks follow each other", f"{told_gate}\n\n{table(headings, lines)}",
-        {"passed": passed, **means}, args.json,
+        {"passed": passed, **mean_of}, args.json,
     )  # fmt: skip
 
 

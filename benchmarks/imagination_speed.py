@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.imagined import SHIPPED
 from benchmarks.report import arguments, publish, table
 from reverie.generation import checkpoint
 from reverie.generation.sampling import NUM_TIMESTEPS, world_scheduler
@@ -120,8 +122,6 @@ def adapter_step(weights: Path, rounds: int) -> float:
 
 def over_ray(weights: Path, chunks: int) -> float:
     """The time of a chunk that an actor makes and hands over, over one that is made here."""
-    from functools import partial
-
     from reverie.pipeline.distributed.backend import disconnect
     from reverie.pipeline.distributed.imagination import RayImagination
 
@@ -147,8 +147,6 @@ def _session(weights: Path) -> Imagination:
 
 
 def main() -> None:
-    from benchmarks.imagined import SHIPPED
-
     args = arguments(__doc__, weights={"type": Path, "default": SHIPPED}, chunks={"type": int, "default": 12})
     torch.set_num_threads(1)
     rows = {way: pace(args.weights, config, args.chunks) for way, config in WAYS.items()}

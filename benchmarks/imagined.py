@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,25 @@ class Studio:
             progress(f"{name}: {self._known[name]}")
         return self._known[name]
 
+    def runs(
+        self, what: str, arms: Mapping[str, Callable[[int], Figures]], seeds: Sequence[int]
+    ) -> dict[str, list[Figures]]:
+        """Of every arm the figures of every seed."""
+        return {
+            arm: [self.figures(f"{what} {arm} {seed}", partial(make, seed)) for seed in seeds]
+            for arm, make in arms.items()
+        }
+
+
+def means(rows: Mapping[str, Sequence[Figures]]) -> dict[str, Figures]:
+    """Of every arm, over its seeds; a NaN is left out."""
+    return {arm: {key: float(np.nanmean([run[key] for run in runs])) for key in runs[0]} for arm, runs in rows.items()}
+
+
+def column(runs: Sequence[Figures], key: str) -> list[float]:
+    """One figure of every seed."""
+    return [run[key] for run in runs]
+
 
 def gate(studio: Studio, seeds: Sequence[int]) -> tuple[bool, str]:
     """Whether the base does what the comparisons stand on, and a sentence that says so."""
@@ -111,8 +131,8 @@ def gate(studio: Studio, seeds: Sequence[int]) -> tuple[bool, str]:
             "psnr": min(psnr(made[:4], told.truth[:4]), 60.0),
         }
 
-    rows = [studio.figures(f"gate {seed}", lambda seed=seed: measure(seed)) for seed in seeds]
-    actions, quality = (float(np.mean([row[key] for row in rows])) for key in ("actions", "psnr"))
+    mean = means(studio.runs("gate", {"base": measure}, seeds))["base"]
+    actions, quality = mean["actions"], mean["psnr"]
     passed = actions >= GATE_ACTIONS and quality >= GATE_PSNR
     told = (
         f"The base {'passes' if passed else 'misses'} the gate: of the eight frames after the given ones {actions:.0%} "

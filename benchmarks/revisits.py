@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,19 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episode, gate, interval, verdict
+from benchmarks.imagined import (
+    GIVEN,
+    SHIPPED,
+    Episode,
+    Figures,
+    Studio,
+    column,
+    episode,
+    gate,
+    interval,
+    means,
+    verdict,
+)
 from benchmarks.report import arguments, publish, table
 from reverie.generation.chunks import Beginning
 from reverie.generation.metrics.actions import action_accuracy
@@ -33,11 +46,12 @@ from reverie.generation.world_chunks import RATE_HZ, WorldChunks, WorldChunksCon
 AWAY = 32
 BEST_DB = 60.0
 LORA = TemporalLoraConfig()
+FOREIGN = "another episode's"
 ARMS = {
     "off": None,
     "on": LORA,
     "stops after the first chunk": LORA.model_copy(update={"learns_chunks": 1}),
-    "another episode's": LORA.model_copy(update={"learns_chunks": 0}),
+    FOREIGN: LORA.model_copy(update={"learns_chunks": 0}),
     "original form": LORA.model_copy(update={"form": "input-output"}),
 }
 SWEEP = {
@@ -52,10 +66,10 @@ def there_and_back(seed: int) -> Episode:
     return episode(seed, 2 * AWAY + 1 - GIVEN, out_and_back(list(Action)[seed % 4], AWAY))
 
 
-def measure(
-    studio: Studio, lora: TemporalLoraConfig | None, told: Episode, adapter: Mapping[str, Tensor] | None
-) -> Figures:
+def measure(studio: Studio, arm: str, lora: TemporalLoraConfig | None, seed: int) -> Figures:
     """Figures of one video, the given frames before it."""
+    told = there_and_back(seed)
+    adapter = learnt(studio, there_and_back(2000 + seed)) if arm == FOREIGN else None
     config = WorldChunksConfig(way="concat", lora=lora)
     made = np.concatenate([told.first, studio.video(config, told, adapter=adapter)])
     pairs = [(first, again) for first, again in revisits(told.film.camera, MAP_PX, 3 * GIVEN) if again >= GIVEN]
@@ -87,25 +101,17 @@ def main() -> None:
     studio, seeds = Studio(args.weights, args.work), range(args.seeds)
     passed, told_gate = gate(studio, seeds)
     arms = ARMS | (SWEEP if args.sweep else {})
-    rows: dict[str, list[Figures]] = {}
-    for arm, lora in arms.items():
-        for seed in seeds:
-
-            def made(arm: str = arm, lora: TemporalLoraConfig | None = lora, seed: int = seed) -> Figures:
-                adapter = learnt(studio, there_and_back(2000 + seed)) if arm == "another episode's" else None
-                return measure(studio, lora, there_and_back(seed), adapter)
-
-            rows.setdefault(arm, []).append(studio.figures(f"revisits {arm} {seed}", made))
-    means = {arm: {key: float(np.mean([run[key] for run in runs])) for key in runs[0]} for arm, runs in rows.items()}
+    rows = studio.runs("revisits", {arm: partial(measure, studio, arm, lora) for arm, lora in arms.items()}, seeds)
+    mean_of = means(rows)
     lines = []
-    for arm, mean in means.items():
-        low, high = interval([run["revisit"] for run in rows[arm]], [run["revisit"] for run in rows["off"]])
+    for arm, mean in mean_of.items():
+        low, high = interval(column(rows[arm], "revisit"), column(rows["off"], "revisit"))
         cells = (f"{mean['revisit']:.2f}", f"{mean['first']:.2f}", f"{mean['actions']:.0%}")
         lines.append((arm, *cells, "" if arm == "off" else verdict(passed, low, high)))
     headings = ("adapter", "revisit PSNR, dB", "first visit against truth, dB", "moves as told", "less off, 95 %")
     publish(
         "revisits", "Places that left the context", f"{told_gate}\n\n{table(headings, lines)}",
-        {"passed": passed, **means}, args.json,
+        {"passed": passed, **mean_of}, args.json,
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ Three parts, each of which needs a deterministic solver, or trajectories mean no
 - past-dependent noise sampling: the overlap takes that noise as it is, the other frames
   beta / sqrt(1 + beta^2) of it and 1 / sqrt(1 + beta^2) of new noise, which keeps the variance at 1;
 - denoising with staged guidance: while i < (M - m) * (T / M) * gamma, frame m (0 first) of the M that overlap is
-replaced
-  after step i of T by the latent that the last clip had there, so the frames nearest to the past are held longest.
+  replaced after step i of T by the latent that the last clip had there, so the frames nearest to the past are held
+  longest.
 
 The overlap therefore plays the last M frames backwards; what a session shows of a clip is what comes after it.
 

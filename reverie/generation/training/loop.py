@@ -178,8 +178,9 @@ def train(
                 board.add_scalar(f"{stage}/loss", line["loss"], step)
                 progress(f"{stage} {step} of {config.steps}: loss {line['loss']}")
             if time.monotonic() - saved > save_every_s or step == config.steps:
-                board.add_image(stage, picture_of(training, batch, example), step)
                 _keep(folder / _STATE, step, trained, optimizer, rate, average)
+                with accelerator.autocast():
+                    board.add_image(stage, picture_of(training, batch, example), step)
                 saved = time.monotonic()
     _keep(folder / _STATE, step, trained, optimizer, rate, average)
     average.copy_to(trained)
