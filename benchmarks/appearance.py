@@ -32,9 +32,9 @@ from benchmarks.imagined import (
     verdict,
 )
 from benchmarks.report import arguments, publish, table
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.shapes import COLOURS
 from reverie.generation.world import Action
-from reverie.generation.world_chunks import WorldChunksConfig
 
 NEW = 8
 PATCH = 3
@@ -57,7 +57,7 @@ def measure(studio: Studio, arm: str, num_frames: int, seed: int) -> Figures:
     """Distances by third of the video."""
     told, other = pair(seed, num_frames)
     anchors = {"anchor": told.first[0], "wrong anchor": other.first[0]}
-    config = WorldChunksConfig(way="cam", anchor=arm != "none")
+    config = LatentChunksConfig(way="cam", anchor=arm != "none")
     made = studio.video(config, told, anchor=anchors.get(arm))
     thirds = np.array_split(made, 3)
     own, theirs = told.place.hero.colour, other.place.hero.colour

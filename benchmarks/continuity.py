@@ -33,22 +33,22 @@ from benchmarks.imagined import (
     verdict,
 )
 from benchmarks.report import arguments, publish, table
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import direction_errors
 from reverie.generation.metrics.consistency import boundary_ratio
 from reverie.generation.metrics.motion import farneback
-from reverie.generation.world_chunks import WorldChunksConfig
 
 NUM_FRAMES = 40
 WAYS = {
-    "cam": (WorldChunksConfig(way="cam"), 8),
-    "none": (WorldChunksConfig(way="none"), 16),
-    "concat": (WorldChunksConfig(way="concat"), 8),
-    "vidrd": (WorldChunksConfig(way="vidrd"), 12),
+    "cam": (LatentChunksConfig(way="cam"), 8),
+    "none": (LatentChunksConfig(way="none"), 16),
+    "concat": (LatentChunksConfig(way="concat"), 8),
+    "vidrd": (LatentChunksConfig(way="vidrd"), 12),
 }
 STILL = 0.5
 
 
-def measure(studio: Studio, config: WorldChunksConfig, new: int, seed: int) -> Figures:
+def measure(studio: Studio, config: LatentChunksConfig, new: int, seed: int) -> Figures:
     """Figures of one video; seams are counted from the given frames on."""
     told = episode(seed, NUM_FRAMES)
     made = np.concatenate([told.first, studio.video(config, told)])

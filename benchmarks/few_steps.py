@@ -24,18 +24,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.imagined import GIVEN, SHIPPED, Figures, Studio, column, episode, gate, interval, means, verdict
 from benchmarks.report import arguments, publish, table
 from reverie.generation.belonging import Belonging
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.consistency import frame_differences, psnr
 from reverie.generation.training.distillation import told_motion
-from reverie.generation.world_chunks import WorldChunksConfig
 from reverie.generation.world_model import action_indices, to_tensor
 
 STUDENT, REWARDED = SHIPPED.with_name("student.safetensors"), SHIPPED.with_name("rewarded.safetensors")
-TEACHER = WorldChunksConfig(num_steps=50)
-BASE = {f"base, {steps} steps": WorldChunksConfig(num_steps=steps) for steps in (50, 10, 4, 2, 1)}
-FEW = {steps: WorldChunksConfig(solver="lcm", num_steps=steps, text_scale=1.0) for steps in (8, 4, 2, 1)}
+TEACHER = LatentChunksConfig(num_steps=50)
+BASE = {f"base, {steps} steps": LatentChunksConfig(num_steps=steps) for steps in (50, 10, 4, 2, 1)}
+FEW = {steps: LatentChunksConfig(solver="lcm", num_steps=steps, text_scale=1.0) for steps in (8, 4, 2, 1)}
 
 
-def measure(studio: Studio, base: Studio, config: WorldChunksConfig, belonging: Belonging, seed: int) -> Figures:
+def measure(studio: Studio, base: Studio, config: LatentChunksConfig, belonging: Belonging, seed: int) -> Figures:
     """Figures of one chunk."""
     told = episode(seed, GIVEN)
     started = time.perf_counter()

@@ -27,20 +27,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.imagined import SHIPPED
 from benchmarks.report import arguments, publish, table
 from reverie.generation import checkpoint
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.sampling import NUM_TIMESTEPS, world_scheduler
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLora, TemporalLoraConfig, trajectory_loss
-from reverie.generation.world_chunks import WorldChunks, WorldChunksConfig
+from reverie.generation.world_chunks import WorldChunks
 from reverie.generation.world_model import NO_ACTION, Condition, WorldModel
 
 RED = "a red circle over grass"
 WAYS = {
-    "concat, 10 steps": WorldChunksConfig(way="concat"),
-    "cam, 10 steps": WorldChunksConfig(way="cam"),
-    "cam and anchor, 10 steps": WorldChunksConfig(way="cam", anchor=True),
-    "vidrd, 10 steps": WorldChunksConfig(way="vidrd"),
-    "concat and adapter, 10 steps": WorldChunksConfig(way="concat", lora=TemporalLoraConfig()),
-    "concat, 4 steps of LCM": WorldChunksConfig(way="concat", solver="lcm", num_steps=4, text_scale=1.0),
+    "concat, 10 steps": LatentChunksConfig(way="concat"),
+    "cam, 10 steps": LatentChunksConfig(way="cam"),
+    "cam and anchor, 10 steps": LatentChunksConfig(way="cam", anchor=True),
+    "vidrd, 10 steps": LatentChunksConfig(way="vidrd"),
+    "concat and adapter, 10 steps": LatentChunksConfig(way="concat", lora=TemporalLoraConfig()),
+    "concat, 4 steps of LCM": LatentChunksConfig(way="concat", solver="lcm", num_steps=4, text_scale=1.0),
 }
 
 
@@ -64,11 +65,11 @@ def counted(model: WorldModel) -> Iterator[dict[str, float]]:
     yield spent
 
 
-def session_of(model: WorldModel, config: WorldChunksConfig) -> Imagination:
+def session_of(model: WorldModel, config: LatentChunksConfig) -> Imagination:
     return Imagination(WorldChunks(model, config), prompt=RED, actions=("left",), seed=1)
 
 
-def pace(weights: Path, config: WorldChunksConfig, chunks: int) -> dict[str, float]:
+def pace(weights: Path, config: LatentChunksConfig, chunks: int) -> dict[str, float]:
     """Seconds of one session."""
     model = checkpoint.load(weights)
     with counted(model) as spent:
@@ -143,7 +144,7 @@ def over_ray(weights: Path, chunks: int) -> float:
 
 def _session(weights: Path) -> Imagination:
     torch.set_num_threads(1)
-    return session_of(checkpoint.load(weights), WorldChunksConfig(way="concat"))
+    return session_of(checkpoint.load(weights), LatentChunksConfig(way="concat"))
 
 
 def main() -> None:

@@ -22,11 +22,12 @@ import torch
 from benchmarks.report import progress
 from reverie.generation import checkpoint
 from reverie.generation.chunks import Beginning
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import action_accuracy
 from reverie.generation.metrics.consistency import psnr
 from reverie.generation.session import Imagination
 from reverie.generation.world import Film, Place, wander
-from reverie.generation.world_chunks import RATE_HZ, WorldChunks, WorldChunksConfig
+from reverie.generation.world_chunks import RATE_HZ, WorldChunks
 from reverie.generation.world_model import WorldModel
 
 SHIPPED = Path(str(files("reverie.generation"))) / "data" / "world.safetensors"
@@ -82,7 +83,7 @@ class Studio:
         """A model of its own: an adapter of one arm does not reach another."""
         return checkpoint.load(*self._paths)
 
-    def video(self, config: WorldChunksConfig, told: Episode, seed: int | None = None, **beginning: Any) -> np.ndarray:
+    def video(self, config: LatentChunksConfig, told: Episode, seed: int | None = None, **beginning: Any) -> np.ndarray:
         """(T, H, W, 3) as long as the truth."""
         begins = Beginning(first=told.first, **beginning)
         session = Imagination(
@@ -125,7 +126,7 @@ def gate(studio: Studio, seeds: Sequence[int]) -> tuple[bool, str]:
 
     def measure(seed: int) -> Figures:
         told = episode(seed, GIVEN)
-        made = studio.video(WorldChunksConfig(way="concat"), told)
+        made = studio.video(LatentChunksConfig(way="concat"), told)
         return {
             "actions": action_accuracy(np.concatenate([told.first[-1:], made]), told.actions[GIVEN - 1 :]),
             "psnr": min(psnr(made[:4], told.truth[:4]), 60.0),

@@ -21,19 +21,20 @@ from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episod
 from benchmarks.report import arguments, publish, table
 from reverie.generation.belonging import Belonging
 from reverie.generation.chunks import Beginning
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import action_accuracy
 from reverie.generation.metrics.consistency import frame_differences
 from reverie.generation.session import Imagination
-from reverie.generation.world_chunks import RATE_HZ, WorldChunks, WorldChunksConfig
+from reverie.generation.world_chunks import RATE_HZ, WorldChunks
 
 WAYS = {
-    "concat": WorldChunksConfig(way="concat"),
-    "cam and anchor": WorldChunksConfig(way="cam", anchor=True),
+    "concat": LatentChunksConfig(way="concat"),
+    "cam and anchor": LatentChunksConfig(way="cam", anchor=True),
 }
 TENTHS = 10
 
 
-def measure(studio: Studio, config: WorldChunksConfig, told: Episode, belonging: Belonging) -> Figures:
+def measure(studio: Studio, config: LatentChunksConfig, told: Episode, belonging: Belonging) -> Figures:
     """Figures by tenth; frames of one tenth are held at a time."""
     session = Imagination(
         WorldChunks(studio.model(), config), prompt=told.place.prompt, actions=told.actions[GIVEN - 1 :],

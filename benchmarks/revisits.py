@@ -36,12 +36,13 @@ from benchmarks.imagined import (
 )
 from benchmarks.report import arguments, publish, table
 from reverie.generation.chunks import Beginning
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import action_accuracy
 from reverie.generation.metrics.consistency import psnr, revisit_psnr, revisits
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLoraConfig
 from reverie.generation.world import MAP_PX, Action, out_and_back
-from reverie.generation.world_chunks import RATE_HZ, WorldChunks, WorldChunksConfig
+from reverie.generation.world_chunks import RATE_HZ, WorldChunks
 
 AWAY = 32
 BEST_DB = 60.0
@@ -70,7 +71,7 @@ def measure(studio: Studio, arm: str, lora: TemporalLoraConfig | None, seed: int
     """Figures of one video, the given frames before it."""
     told = there_and_back(seed)
     adapter = learnt(studio, there_and_back(2000 + seed)) if arm == FOREIGN else None
-    config = WorldChunksConfig(way="concat", lora=lora)
+    config = LatentChunksConfig(way="concat", lora=lora)
     made = np.concatenate([told.first, studio.video(config, told, adapter=adapter)])
     pairs = [(first, again) for first, again in revisits(told.film.camera, MAP_PX, 3 * GIVEN) if again >= GIVEN]
     out = slice(GIVEN, AWAY + 1)
@@ -83,7 +84,7 @@ def measure(studio: Studio, arm: str, lora: TemporalLoraConfig | None, seed: int
 
 def learnt(studio: Studio, told: Episode) -> Mapping[str, Tensor]:
     """What an adapter has learnt of an episode."""
-    model = WorldChunks(studio.model(), WorldChunksConfig(way="concat", lora=LORA))
+    model = WorldChunks(studio.model(), LatentChunksConfig(way="concat", lora=LORA))
     session = Imagination(
         model, prompt=told.place.prompt, actions=told.actions[GIVEN - 1 :], seconds=AWAY / RATE_HZ, seed=told.seed,
         beginning=Beginning(first=told.first),

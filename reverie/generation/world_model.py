@@ -59,7 +59,7 @@ class Condition:
         actions: (B, F) index of the action that led to each frame; `NO_ACTION` where nobody says.
         given: (B, C, G, h, w) clean latents of the first frames, which are not predicted; None: all are.
         past: (B, 3, G, H, W) frames that the chunk's first ones repeat, in [-1, 1], for CAM; None: without it.
-        anchor: (B, 3, H, W) a frame whose appearance is kept, in [-1, 1], for APM; None: without it.
+        anchor: (B, E) `look` of a frame whose appearance is kept, for APM; None: without it.
     """
 
     text: Tensor
@@ -106,7 +106,7 @@ class WorldModel(nn.Module):
         )
         self.text = PromptEncoder(config.text_width)
         self.unet = build_unet(
-            sample_size=VIEW_PX // 2 ** (len(config.vae_channels) - 1),
+            sample_size=self.latent_shape[-1],
             in_channels=config.latent_channels + 1 + len(ACTIONS),
             out_channels=config.latent_channels,
             down_block_types=("CrossAttnDownBlock3D",) * (levels - 1) + ("DownBlock3D",),
@@ -122,6 +122,20 @@ class WorldModel(nn.Module):
         self.apm = AppearanceModule(
             self.unet, NUM_TOKENS, config.look_width, 2 * config.look_width, config.image_tokens
         )
+
+    @property
+    def chunk_frames(self) -> int:
+        return self.config.chunk_frames
+
+    @property
+    def context_frames(self) -> int:
+        return self.config.context_frames
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        side = VIEW_PX // 2 ** (len(self.config.vae_channels) - 1)
+        return self.config.latent_channels, side, side
 
     def encode(self, frames: Float[Tensor, "b 3 f i j"]) -> Latents:
         """Frames in [-1, 1] to latents of deviation 1: the mean of the autoencoder's distribution."""
@@ -147,7 +161,7 @@ class WorldModel(nn.Module):
                 features = self.cam(entered[:, :, frames], timestep, text, condition.past)
                 attached.enter_context(self.cam.injecting(self.unet, features))
             if condition.anchor is not None:
-                text = self.apm(text, self.look(condition.anchor))
+                text = self.apm(text, condition.anchor)
                 attached.enter_context(self.apm.mixing(self.unet))
             return torch.as_tensor(self.unet(entered, timestep, text).sample)
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 from reverie.errors import ModelError
 from reverie.generation.chunks import ChunkModel
 from reverie.generation.hub import HubConfig
-from reverie.generation.world_chunks import WorldChunksConfig
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.perception.models import resolve
 from reverie.pipeline.config import profile_folder, read_profile
 
@@ -30,7 +30,7 @@ class WorldModelChoice(_Part):
     kind: Literal["world"]
     weights: Path | None = Field(None, description="A .safetensors file of `reverie train`; null: what ships.")
     student: Path | None = Field(None, description="A student's .safetensors file, for `chunks.solver: lcm`.")
-    chunks: WorldChunksConfig = WorldChunksConfig()
+    chunks: LatentChunksConfig = LatentChunksConfig()
 
 
 class HubModelChoice(_Part):

@@ -11,19 +11,20 @@ import torch
 from reverie.errors import ModelError, NotPerceivable, UsageError
 from reverie.generation import checkpoint
 from reverie.generation.chunks import Beginning, Steering, told
+from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.sampling import sample, world_scheduler
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLoraConfig
 from reverie.generation.world import Place
-from reverie.generation.world_chunks import WorldChunks, WorldChunksConfig
+from reverie.generation.world_chunks import WorldChunks
 
 LORA = TemporalLoraConfig(rank=4, alpha=4, learning_rate=1e-2)
 WAYS = {
-    "none": WorldChunksConfig(way="none", num_steps=2),
-    "concat": WorldChunksConfig(way="concat", num_steps=2),
-    "cam and anchor": WorldChunksConfig(way="cam", anchor=True, num_steps=2),
-    "vidrd": WorldChunksConfig(way="vidrd", num_steps=3),
-    "concat and adapter": WorldChunksConfig(way="concat", num_steps=2, lora=LORA),
+    "none": LatentChunksConfig(way="none", num_steps=2),
+    "concat": LatentChunksConfig(way="concat", num_steps=2),
+    "cam and anchor": LatentChunksConfig(way="cam", anchor=True, num_steps=2),
+    "vidrd": LatentChunksConfig(way="vidrd", num_steps=3),
+    "concat and adapter": LatentChunksConfig(way="concat", num_steps=2, lora=LORA),
 }
 TOLD = {"prompt": "a red circle over grass", "actions": ["left", "up"]}
 
@@ -204,7 +205,7 @@ def test_denoising_may_begin_in_the_middle(first_step):
 @pytest.mark.parametrize(("changed", "chunks_learnt"), [({}, 3), ({"learns_chunks": 1}, 1), ({"learns_chunks": 0}, 0)])
 def test_an_adapter_learns_as_many_chunks_as_it_is_told(small_model, changed, chunks_learnt):
     lora = LORA.model_copy(update=changed)
-    session = Imagination(WorldChunks(small_model, WorldChunksConfig(num_steps=1, lora=lora)), **TOLD, seconds=4)
+    session = Imagination(WorldChunks(small_model, LatentChunksConfig(num_steps=1, lora=lora)), **TOLD, seconds=4)
     states = [session.snapshot().state]
     while session.made < session.num_frames:
         session.next_clip()
@@ -217,7 +218,7 @@ def test_an_adapter_learns_as_many_chunks_as_it_is_told(small_model, changed, ch
 def test_the_two_forms_of_learning_differ(small_model):
     videos = []
     for form in ("trajectory", "input-output"):
-        config = WorldChunksConfig(num_steps=1, lora=LORA.model_copy(update={"form": form}))
+        config = LatentChunksConfig(num_steps=1, lora=LORA.model_copy(update={"form": form}))
         first = Place(1).film([]).frames
         model = WorldChunks(copy.deepcopy(small_model), config)
         session = Imagination(model, **TOLD, seconds=3, beginning=Beginning(first=first))
@@ -237,7 +238,7 @@ def test_at_a_text_scale_of_one_the_model_is_asked_once_and_says_the_same(small_
     small_model.predict = counted
     videos = []
     for scale in (1.0, 1.0 + 1e-7):
-        config = WorldChunksConfig(way="concat", num_steps=2, text_scale=scale)
+        config = LatentChunksConfig(way="concat", num_steps=2, text_scale=scale)
         videos.append(frames_of(Imagination(WorldChunks(small_model, config), **TOLD, seconds=1)))
     assert asked == [1, 1, 2, 2]
     assert np.abs(videos[0].astype(int) - videos[1]).max() <= 1

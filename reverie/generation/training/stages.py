@@ -102,7 +102,8 @@ def apm_example(training: Training, batch: Batch) -> Example:
     anchor[torch.rand(size, generator=training.generator) < _ANCHOR_LEFT_OUT] = 0
     chunk = Batch(batch.frames[:, :, _ANCHOR_FRAMES:], batch.actions[:, _ANCHOR_FRAMES:], batch.prompts)
     past = chunk.frames[:, :, : model.config.context_frames]
-    condition = Condition(text=model.text(batch.prompts), actions=chunk.actions, past=past, anchor=anchor)
+    told = model.text(batch.prompts)
+    condition = Condition(text=told, actions=chunk.actions, past=past, anchor=model.look(anchor))
     return Example(encode_films(model, chunk), condition, 0)
 
 
