@@ -27,12 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.imagined import SHIPPED
 from benchmarks.report import arguments, publish, table
 from reverie.generation import checkpoint
+from reverie.generation.conditioning import Condition
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.sampling import NUM_TIMESTEPS, world_scheduler
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLora, TemporalLoraConfig, trajectory_loss
 from reverie.generation.world_chunks import WorldChunks
-from reverie.generation.world_model import NO_ACTION, Condition, WorldModel
+from reverie.generation.world_model import NO_ACTION, WorldModel
 
 RED = "a red circle over grass"
 WAYS = {

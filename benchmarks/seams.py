@@ -26,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.imagined import SHIPPED, Figures, Studio, column, episode, gate, interval, means, verdict
 from benchmarks.report import arguments, publish, table
 from reverie.generation.blending import StreamingBlend, blend, chunks_of, stitch
+from reverie.generation.conditioning import Condition
 from reverie.generation.guidance import guide
 from reverie.generation.metrics.consistency import boundary_ratio, psnr
 from reverie.generation.metrics.motion import farneback
 from reverie.generation.sampling import world_scheduler
-from reverie.generation.world_model import Condition, WorldModel, action_indices, to_frames, to_tensor
+from reverie.generation.world_model import WorldModel, action_indices, to_frames, to_tensor
 
 NUM_FRAMES, CHUNK, OVERLAP = 64, 16, 8
 NOISED, STEPS = 600, 6  # of 1000 timesteps; taken of ten over all of them

@@ -30,11 +30,12 @@ from torch import Tensor
 from reverie.errors import UsageError
 from reverie.generation import vidrd
 from reverie.generation.chunks import Beginning, State, Steering
+from reverie.generation.conditioning import Condition
 from reverie.generation.guidance import guide
 from reverie.generation.networks import UNet
 from reverie.generation.sampling import NUM_TIMESTEPS, Latents, Predict, Solver, sample, world_scheduler
 from reverie.generation.temporal_lora import LoraState, TemporalLora, TemporalLoraConfig, trajectory_loss
-from reverie.generation.world_model import NO_ACTION, Condition, action_indices, to_frames, to_tensor
+from reverie.generation.world_model import NO_ACTION, action_indices, to_frames, to_tensor
 
 Way = Literal["none", "concat", "cam", "vidrd"]
 _LORA, _ADAM = "lora.", "adam."

@@ -90,6 +90,27 @@ def load_pipeline(
     return pipeline
 
 
+def load_part(folder: Path, part: str, name: str, dtype: Any = None) -> Any:
+    """One part of a pipeline's folder by the name of its class, of diffusers or transformers, on the CPU.
+
+    Raises:
+        ModelError: it is not there, is no safetensors, or a package is missing.
+    """
+    import diffusers
+
+    try:
+        if hasattr(diffusers, name):
+            kind = getattr(diffusers, name)
+        else:
+            import transformers
+
+            kind = getattr(transformers, name)
+        told = {} if dtype is None else {"torch_dtype": dtype, "use_safetensors": True}
+        return kind.from_pretrained(folder / part, local_files_only=True, **told)
+    except (OSError, ValueError, ImportError) as error:
+        raise ModelError(f"{folder / part} cannot be read as a {name} ({error})") from error
+
+
 def sharing(name: str, pipeline: Any) -> Any:
     """Another pipeline over the networks of one."""
     import diffusers

@@ -2,9 +2,10 @@
 
 The released file is one state dict. `base_model.` is the text-to-video UNet with CAM's attentions
 (`cross_attention_merger_*`) and APM's mixers (`conv`, `conv_ln` and `alpha` of every cross-attention) inside it,
-`unet.` is CAM's extractor, `resampler.` makes the tokens of the anchor, `image_encoder.` is OpenCLIP's ViT-H-14.
-Deviations from the released code are ours: text is always `NUM_TEXT` tokens and the anchor `IMAGE_TOKENS`; the
-extractor sees the text alone, as its configuration has it.
+`unet.` is CAM's extractor, `resampler.` makes the tokens of the anchor, `image_encoder.` is OpenCLIP's ViT-H-14;
+`ImageEncoder` builds that to the sizes of its tensors. Deviations from the released code are ours: pictures are scaled
+by PyTorch; text is always `NUM_TEXT` tokens and the anchor `IMAGE_TOKENS`; the extractor sees the text alone, as its
+configuration has it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from torch import Tensor
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from reverie.generation.apm import AppearanceModule, cross_attention_names
 from reverie.generation.cam import CONDITION_CHANNELS, ConditionalAttentionModule
 from reverie.generation.networks import UNet
 
 NUM_TEXT, IMAGE_WIDTH, HIDDEN_WIDTH = 77, 1024, 1280
+_VISUAL, _HEAD_WIDTH = "image_encoder.model.visual.", 80
+_CLIP_MEAN, _CLIP_DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 _MERGER = re.compile(r"cross_attention_merger_(?:down_blocks\.(\d+)|mid_block)\.temporal_transformer\.(.+)")
 _MIXER = re.compile(r"(.+\.attn2)\.(conv|conv_ln|alpha)(\..+)?")
 
@@ -71,3 +76,31 @@ def load_published(
     cam.load_state_dict(parts["cam"])
     apm.load_state_dict(parts["apm"])
     return parts["image_encoder"]
+
+
+class ImageEncoder(nn.Module):
+    """The anchor's encoder, from its tensors as `load_published` leaves them."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        from open_clip.transformer import VisionTransformer
+
+        super().__init__()
+        visual = {key.removeprefix(_VISUAL): tensor for key, tensor in tensors.items() if key.startswith(_VISUAL)}
+        width, _, _, patch = visual["conv1.weight"].shape
+        self._side = round((len(visual["positional_embedding"]) - 1) ** 0.5) * patch
+        self.visual = VisionTransformer(
+            image_size=self._side, patch_size=patch, width=width, heads=width // _HEAD_WIDTH,
+            layers=sum(key.endswith("ln_1.weight") for key in visual), output_dim=visual["proj"].shape[1],
+            mlp_ratio=len(visual["transformer.resblocks.0.mlp.c_fc.weight"]) / width,
+        )  # fmt: skip
+        self.visual.load_state_dict(visual)
+        self.register_buffer("mean", torch.tensor(_CLIP_MEAN).reshape(3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_CLIP_DEVIATION).reshape(3, 1, 1), persistent=False)
+
+    def forward(self, frames: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b e"]:
+        """Of frames in [-1, 1]."""
+        scaled = nn.functional.interpolate(frames, (self._side, self._side), mode="bicubic", antialias=True)
+        return torch.as_tensor(self.visual(((scaled + 1) / 2 - self.mean) / self.deviation))

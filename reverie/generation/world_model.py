@@ -11,8 +11,6 @@ Shapes: B batch, C latent channels, F frames, G given frames, h = w = VIEW_PX / 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,6 +21,7 @@ from torch import Tensor, nn
 
 from reverie.generation.apm import AppearanceModule
 from reverie.generation.cam import ConditionalAttentionModule
+from reverie.generation.conditioning import Condition, conditioned
 from reverie.generation.networks import build_unet, build_vae
 from reverie.generation.prompts import NUM_TOKENS, PromptEncoder
 from reverie.generation.world import ACTIONS, VIEW_PX
@@ -48,25 +47,6 @@ class WorldModelConfig(BaseModel):
     cam_head_channels: PositiveInt = 16
     look_width: PositiveInt = 64
     image_tokens: PositiveInt = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """What a chunk is made of.
-
-    Attributes:
-        text: (B, N, D) encoded prompts.
-        actions: (B, F) index of the action that led to each frame; `NO_ACTION` where nobody says.
-        given: (B, C, G, h, w) clean latents of the first frames, which are not predicted; None: all are.
-        past: (B, 3, G, H, W) frames that the chunk's first ones repeat, in [-1, 1], for CAM; None: without it.
-        anchor: (B, E) `look` of a frame whose appearance is kept, for APM; None: without it.
-    """
-
-    text: Tensor
-    actions: Tensor
-    given: Tensor | None = None
-    past: Tensor | None = None
-    anchor: Tensor | None = None
 
 
 class Look(nn.Module):
@@ -154,16 +134,7 @@ class WorldModel(nn.Module):
         if given is not None:
             noisy = torch.cat([given, noisy[:, :, known:]], dim=2)
         entered = self._entering(noisy, condition.actions, known)
-        with ExitStack() as attached:
-            text = condition.text
-            if condition.past is not None:
-                frames = slice(condition.past.shape[2])
-                features = self.cam(entered[:, :, frames], timestep, text, condition.past)
-                attached.enter_context(self.cam.injecting(self.unet, features))
-            if condition.anchor is not None:
-                text = self.apm(text, condition.anchor)
-                attached.enter_context(self.apm.mixing(self.unet))
-            return torch.as_tensor(self.unet(entered, timestep, text).sample)
+        return conditioned(self.unet, self.cam, self.apm, entered, timestep, condition)
 
     def _entering(self, noisy: Latents, actions: Int64[Tensor, "b f"], known: int) -> Float[Tensor, "b k f h w"]:
         """Latents, the mark of given frames, and actions, as channels."""

@@ -6,7 +6,7 @@
     resolve("hub:org/name"), resolve("hub:org/name:file.safetensors"), resolve("hub:org/name@revision")
 
 Weights are data: safetensors, ONNX, GGUF, CTranslate2 folders and frozen TensorFlow graphs. A
-pickle runs code when it is read, so a `.pth` or `.pt` passes only with a pinned SHA-256 (and is then
+pickle runs code when it is read, so a `.pth`, `.pt` or `.ckpt` passes only with a pinned SHA-256 (and is then
 read with `torch.load(weights_only=True)`), and nothing that looks like a pickle passes under another
 name. Packages are located through their metadata and never imported: many import torch, some more.
 """
@@ -196,12 +196,12 @@ def _check_format(path: Path, *, pinned: bool) -> None:
 
 def _check_suffix(path: Path, *, pinned: bool) -> None:
     suffix = path.suffix.lower()
-    if suffix in _DATA_FORMATS or (pinned and suffix in {".pth", ".pt"}):
+    if suffix in _DATA_FORMATS or (pinned and suffix in {".pth", ".pt", ".ckpt"}):
         return
     if suffix in _PICKLE_FORMATS:
         raise ModelError(
             f"refused {path.name}: a {suffix} file can run code when it is read. Convert it to safetensors, "
-            f"or, for a .pth that you trust, pass its sha256"
+            f"or, for a .pth or .ckpt that you trust, pass its sha256"
         )
     raise ModelError(f"refused {path.name}: accepted are {', '.join(sorted(_DATA_FORMATS))} and CTranslate2 folders")
 

@@ -16,6 +16,7 @@ from reverie.errors import ModelError
 from reverie.generation.chunks import ChunkModel
 from reverie.generation.hub import HubConfig
 from reverie.generation.latent_chunks import LatentChunksConfig
+from reverie.generation.modelscope import ModelScopeConfig
 from reverie.perception.models import resolve
 from reverie.pipeline.config import profile_folder, read_profile
 
@@ -42,12 +43,22 @@ class HubModelChoice(_Part):
     options: HubConfig
 
 
+class StreamingT2VChoice(_Part):
+    """ModelScope's text-to-video model, with the weights of StreamingT2V."""
+
+    kind: Literal["streaming_t2v"]
+    weights: str = Field(description="Of the base: file:/folder or hub:org/name.")
+    streaming: str = Field("", description="Of StreamingT2V: file:/PATH; empty: the base alone.")
+    sha256: str | None = Field(None, description="The digest that a .ckpt has to have; of safetensors none is needed.")
+    options: ModelScopeConfig = ModelScopeConfig()
+
+
 class ImaginationProfile(_Part):
     """Everything that `reverie imagine` needs to know."""
 
     name: str
     summary: str
-    model: Annotated[WorldModelChoice | HubModelChoice, Field(discriminator="kind")]
+    model: Annotated[WorldModelChoice | HubModelChoice | StreamingT2VChoice, Field(discriminator="kind")]
     device: str = Field("auto", description='"cpu", "cuda", "cuda:1"; "auto": the first GPU if there is one.')
     pixel_scale: PositiveInt = Field(1, description="In files every pixel becomes a square of so many.")
 
@@ -79,6 +90,11 @@ def build_chunk_model(profile: ImaginationProfile) -> ChunkModel:
         from reverie.generation.hub import HubChunks
 
         return HubChunks(profile.model.options, weights, first, device)
+    if isinstance(profile.model, StreamingT2VChoice):
+        from reverie.generation.modelscope import ModelScope, ModelScopeChunks
+
+        options = profile.model.options
+        return ModelScopeChunks(ModelScope(weights, first, options), options, device)
     from reverie.generation import checkpoint
     from reverie.generation.world_chunks import WorldChunks
 
@@ -86,7 +102,7 @@ def build_chunk_model(profile: ImaginationProfile) -> ChunkModel:
 
 
 def weights_of(profile: ImaginationProfile, here_only: bool = False) -> tuple[Path, Path | None]:
-    """Where the weights of a profile are: its model's, and those of what begins or, of the small one, of a student.
+    """Where the weights of a profile are: its model's, and those of what begins, of a student, or of StreamingT2V.
 
     `here_only`: nothing is fetched from the Hub.
 
@@ -97,6 +113,9 @@ def weights_of(profile: ImaginationProfile, here_only: bool = False) -> tuple[Pa
     if isinstance(told, HubModelChoice):
         first = resolve(told.first_weights, here_only=here_only) if told.first_weights else None
         return resolve(told.weights, here_only=here_only), first
+    if isinstance(told, StreamingT2VChoice):
+        streaming = resolve(told.streaming, sha256=told.sha256, here_only=here_only) if told.streaming else None
+        return resolve(told.weights, here_only=here_only), streaming
     weights = told.weights or Path(str(files("reverie.generation"))) / "data" / "world.safetensors"
     for path in filter(None, (weights, told.student)):
         if not path.is_file():

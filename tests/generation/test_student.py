@@ -7,11 +7,12 @@ import torch
 
 from reverie.errors import ModelError
 from reverie.generation import checkpoint
+from reverie.generation.conditioning import Condition
 from reverie.generation.sampling import sample, world_scheduler
 from reverie.generation.student import Student, merge
 from reverie.generation.training.distillation import consistent, told_motion
 from reverie.generation.training.films import batch_of
-from reverie.generation.world_model import NO_ACTION, Condition
+from reverie.generation.world_model import NO_ACTION
 
 NOISY, TIME = torch.randn(1, 8, 16, 8, 8), torch.tensor([300])
 

@@ -33,7 +33,7 @@ def _t5(config: type = T5Config, model: type = T5EncoderModel) -> Any:
     return model(config(vocab_size=8, d_model=WIDTH, d_kv=8, d_ff=37, num_layers=2, num_heads=4))
 
 
-def _clip() -> CLIPTextModel:
+def clip_text_encoder() -> CLIPTextModel:
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=8, hidden_size=WIDTH, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4,
@@ -138,7 +138,7 @@ def animatediff() -> Any:
         block_out_channels=(8, 8), motion_layers_per_block=2, motion_norm_num_groups=2, motion_num_attention_heads=4
     )
     return diffusers.AnimateDiffPipeline(
-        vae=vae, text_encoder=_clip(), tokenizer=tokenizer(), unet=unet, motion_adapter=motion,
+        vae=vae, text_encoder=clip_text_encoder(), tokenizer=tokenizer(), unet=unet, motion_adapter=motion,
         scheduler=diffusers.DDIMScheduler(beta_schedule="linear", clip_sample=False),
     )  # fmt: skip
 

@@ -21,12 +21,13 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from reverie.generation.conditioning import Condition
 from reverie.generation.guidance import guide
 from reverie.generation.sampling import NUM_TIMESTEPS
 from reverie.generation.student import Student
 from reverie.generation.training.stages import Example, Training
 from reverie.generation.world import ACTIONS, MOVES
-from reverie.generation.world_model import Condition, WorldModel
+from reverie.generation.world_model import WorldModel
 
 SOLVER_STEPS = 50
 TEXT_SCALE = 2.0  # the student is distilled from the base as it is guided by default

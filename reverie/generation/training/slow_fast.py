@@ -18,10 +18,11 @@ from jaxtyping import Float, Int64
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from reverie.generation.conditioning import Condition
 from reverie.generation.temporal_lora import LoraState, TemporalLora, trajectory_loss
 from reverie.generation.training.films import Batch, batch_of
 from reverie.generation.training.stages import Example, Training, encode_films
-from reverie.generation.world_model import NO_ACTION, Condition, WorldModel
+from reverie.generation.world_model import NO_ACTION, WorldModel
 
 EPISODES, CHUNKS = 4, 5  # of a round; chunks that an episode goes on by
 STEPS_A_ROUND = 4 * EPISODES * CHUNKS  # each is used about four times

@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from reverie.generation.conditioning import Condition
 from reverie.generation.training.films import Batch
-from reverie.generation.world_model import Condition, WorldModel
+from reverie.generation.world_model import WorldModel
 
 _DIVERGENCE = 1e-6  # weight of the autoencoder's divergence
 _SHARP = 0.05  # weight of the L1 loss of the picture's gradients
