@@ -12,7 +12,7 @@ chunk is seeded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from reverie.errors import UsageError
 from reverie.generation.chunks import Beginning, State, Steering
 from reverie.generation.networks import Offload, load_pipeline, out_of_memory_told, sharing
 
-FamilyName = Literal["animatediff", "cogvideox", "framepack", "ltx", "skyreels", "wan"]
+FamilyName = Literal["animatediff", "cogvideox", "framepack", "helios", "ltx", "skyreels", "wan"]
 Past = Literal["image", "video", "noise"]
 _MAX_PROMPT_CHARS = 2000
 
@@ -43,10 +43,11 @@ class Family:
         first: class of the one that begins from the prompt alone; empty: a picture is needed to begin with.
         past: how the past is told.
         overlap: frames of it that are told.
-        repeats: how many of them the chunk begins with.
+        repeats: how many of them count among the frames of a chunk.
         rate_hz: frames a second that the model was trained with.
         one_folder: whether both have the same weights.
         more: further arguments of each call that goes on.
+        asks: the `num_frames` with which the pipeline gives so many.
     """
 
     going_on: str
@@ -57,6 +58,7 @@ class Family:
     rate_hz: float
     one_folder: bool = False
     more: Mapping[str, Any] = field(default_factory=dict)
+    asks: Callable[[int], int] = lambda num_frames: num_frames
 
 
 FAMILIES: dict[FamilyName, Family] = {
@@ -67,7 +69,14 @@ FAMILIES: dict[FamilyName, Family] = {
     "cogvideox": Family(
         going_on="CogVideoXImageToVideoPipeline", first="CogVideoXPipeline", past="image", rate_hz=8.0
     ),
-    "framepack": Family(going_on="HunyuanVideoFramepackPipeline", past="image", rate_hz=30.0),
+    "framepack": Family(  # sections of 9 latents, of which it counts 8 and one frame, after the picture's own
+        going_on="HunyuanVideoFramepackPipeline", past="image", rate_hz=30.0,
+        asks=lambda num_frames: (num_frames - 1) // 36 * 33,
+    ),
+    "helios": Family(  # two of its windows of 33 frames are the past
+        going_on="HeliosPipeline", first="HeliosPipeline", past="video", overlap=66, repeats=0, rate_hz=24.0,
+        one_folder=True,
+    ),
     "ltx": Family(
         going_on="LTXConditionPipeline", first="LTXConditionPipeline", past="video", overlap=9, repeats=9,
         rate_hz=25.0, one_folder=True,
@@ -89,7 +98,9 @@ class HubConfig(BaseModel):
     family: FamilyName
     height: PositiveInt = 480
     width: PositiveInt = 832
-    chunk_frames: PositiveInt = 49
+    chunk_frames: PositiveInt = Field(
+        49, description="Helios: multiples of 33; FramePack: of 36, and 1; others: see each."
+    )
     num_steps: PositiveInt = 30
     guidance_scale: PositiveFloat = 5.0
     negative_prompt: str = ""
@@ -166,23 +177,26 @@ class HubChunks:
 
     def extend(self, state: State, steering: Steering) -> tuple[UInt8[ndarray, "t h w 3"], State]:
         config, chunk = self._config, int(state["chunk"])
+        seed = int(state["seed"]) * 1_000_003 + chunk
         told: dict[str, Any] = {
             "prompt": steering.prompt, "negative_prompt": config.negative_prompt or None, "height": config.height,
-            "width": config.width, "num_frames": config.chunk_frames, "num_inference_steps": config.num_steps,
-            "guidance_scale": config.guidance_scale, "output_type": "np",
-            "generator": torch.Generator().manual_seed(int(state["seed"]) * 1_000_003 + chunk),
+            "width": config.width, "num_frames": self._family.asks(config.chunk_frames), "output_type": "np",
+            "num_inference_steps": config.num_steps, "guidance_scale": config.guidance_scale,
+            "generator": torch.Generator().manual_seed(seed),
         }  # fmt: skip
-        pipeline, repeats = self._first, 0
+        pipeline = self._first
         if "frames" in state:
-            pipeline, repeats = self._going_on, self._family.repeats
+            pipeline = self._going_on
             past = [Image.fromarray(frame) for frame in state["frames"].numpy()]
             past = past[:1] * (self._family.overlap - len(past)) + past  # it stood still before
             told |= self._family.more
             told |= {"image": past[-1]} if self._family.past == "image" else {"video": past}
             if self._family.past == "noise":
                 del told["num_frames"]
-        with out_of_memory_told(pipeline, config.offload):
+        with out_of_memory_told(pipeline, config.offload), torch.random.fork_rng():
+            torch.manual_seed(seed)  # SkyReels noises the past without the generator
             made = np.asarray(pipeline(**told).frames[0])
         frames = (made.clip(0, 1) * 255).round().astype(np.uint8)
         kept = torch.from_numpy(frames[-self._family.overlap :].copy())
-        return frames[repeats:], {**state, "chunk": torch.tensor(chunk + 1), "frames": kept}
+        new = frames[-self.num_new(state) :]  # SkyReels gives the past twice: as it was, and as it is decoded again
+        return new, {**state, "chunk": torch.tensor(chunk + 1), "frames": kept}

@@ -73,6 +73,7 @@ class Imagination:
         seed: of all that is random.
         beginning: frames, anchor and adapter to begin with.
         sources: where those come from, for the provenance of what is made.
+        state: of the model, to go on from instead of a beginning.
 
     Raises:
         UsageError: a length that is not positive, or what the model does not know.
@@ -88,6 +89,7 @@ class Imagination:
         seed: int = 0,
         beginning: Beginning | None = None,
         sources: Sequence[Mapping[str, Any]] = (),
+        state: State | None = None,
     ) -> None:
         if seconds is not None and not seconds > 0:
             raise UsageError(
@@ -98,7 +100,7 @@ class Imagination:
         self.made = 0
         self._steering, self._steered_at = Steering(), 0
         self.steer(prompt=prompt, actions=actions)
-        self._state: State = model.begin(seed, beginning or Beginning())
+        self._state = model.begin(seed, beginning or Beginning()) if state is None else state
 
     @property
     def name(self) -> str:
@@ -181,9 +183,9 @@ class Imagination:
             raise ModelError(f"{path} is no session of the model {model.name!r}")
         session = cls(
             model, prompt=kept["prompt"], actions=kept["actions"], seconds=seconds, seed=kept["seed"],
-            sources=kept["sources"],
+            sources=kept["sources"], state=state,
         )  # fmt: skip
-        session._state, session.made, session._steered_at = state, kept["made"], kept["steered_at"]
+        session.made, session._steered_at = kept["made"], kept["steered_at"]
         if seconds is None:
             session.num_frames = kept["num_frames"]
         return session

@@ -45,17 +45,19 @@ def video(model, seed=1, frames=30, **told):
 @pytest.mark.parametrize("family", sorted(TINY))
 def test_chunks_follow_each_other_to_the_frame(config, family, tmp_path):
     model = HubChunks(*config(family))
-    clips = video(model)
-    new = model.num_new(model.begin(1, Beginning(first=clips[0])))
-    assert sum(len(clip) for clip in clips) == 30
-    assert len(clips) >= 2
-    assert all(len(clip) == new for clip in clips[1:-1])
+    picture = np.full((1, *model.size, 3), 90, np.uint8)
+    beginning = Beginning() if FAMILIES[family].first else Beginning(first=picture)
+    begun = model.num_new(model.begin(1, beginning))
+    frames = begun + 2 * model.num_new(model.begin(1, Beginning(first=picture))) - 3
+    clips = video(model, frames=frames, beginning=beginning)
+    assert [len(clip) for clip in clips] == [begun, (frames - begun + 3) // 2, (frames - begun - 3) // 2]
     assert clips[0].shape[1:] == (*model.size, 3)
-    again = video(HubChunks(*config(family)))
+    again = video(HubChunks(*config(family)), frames=frames, beginning=beginning)
     assert all(np.array_equal(a, b) for a, b in zip(clips, again, strict=True))
-    assert not np.array_equal(clips[0], video(model, seed=2, frames=5)[0][:5])
+    assert not np.array_equal(clips[0][:5], video(model, seed=2, frames=5, beginning=beginning)[0])
+    assert not any(np.array_equal(frame, clips[0][-1]) for frame in clips[1]), "what was shown is not shown again"
 
-    session = Imagination(model, prompt="a red circle", seconds=30 / model.rate_hz, seed=1)
+    session = Imagination(model, prompt="a red circle", seconds=frames / model.rate_hz, seed=1, beginning=beginning)
     session.next_clip()
     session.save(tmp_path / "s.safetensors")
     resumed = Imagination.resume(tmp_path / "s.safetensors", model)

@@ -11,7 +11,12 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
+    LlamaConfig,
+    LlamaModel,
     PreTrainedTokenizerFast,
+    SiglipImageProcessor,
+    SiglipVisionConfig,
+    SiglipVisionModel,
     T5Config,
     T5EncoderModel,
     UMT5Config,
@@ -143,10 +148,53 @@ def animatediff() -> Any:
     )  # fmt: skip
 
 
+def helios() -> Any:
+    transformer = diffusers.HeliosTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16,
+        text_dim=WIDTH, freq_dim=256, ffn_dim=32, num_layers=2, rope_dim=(4, 4, 4),
+    )  # fmt: skip
+    return diffusers.HeliosPipeline(
+        tokenizer=tokenizer(), text_encoder=_t5(UMT5Config, UMT5EncoderModel), vae=_wan_vae(), transformer=transformer,
+        scheduler=diffusers.HeliosScheduler(stage_range=[0, 1], stages=1, use_dynamic_shifting=True),
+    )  # fmt: skip
+
+
+def framepack() -> Any:
+    transformer = diffusers.HunyuanVideoFramepackTransformer3DModel(
+        in_channels=4, out_channels=4, num_attention_heads=2, attention_head_dim=10, num_layers=1,
+        num_single_layers=1, num_refiner_layers=1, patch_size=2, patch_size_t=1, text_embed_dim=16,
+        pooled_projection_dim=WIDTH, rope_axes_dim=(2, 4, 4), has_image_proj=True, image_proj_dim=WIDTH,
+        has_clean_x_embedder=True,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLHunyuanVideo(
+        latent_channels=4, block_out_channels=(8,) * 4, layers_per_block=1, norm_num_groups=4
+    )
+    words = LlamaModel(
+        LlamaConfig(
+            vocab_size=8, hidden_size=16, intermediate_size=37, num_attention_heads=4, num_hidden_layers=4,
+            pad_token_id=0,
+        )
+    )  # fmt: skip
+    looks = SiglipVisionModel(
+        SiglipVisionConfig(
+            hidden_size=WIDTH, intermediate_size=37, num_hidden_layers=2, num_attention_heads=4, image_size=30,
+            patch_size=15,
+        )
+    )  # fmt: skip
+    return diffusers.HunyuanVideoFramepackPipeline(
+        text_encoder=words, tokenizer=tokenizer(), transformer=transformer, vae=vae,
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(shift=7.0), text_encoder_2=clip_text_encoder(),
+        tokenizer_2=tokenizer(), image_encoder=looks,
+        feature_extractor=SiglipImageProcessor(size={"height": 30, "width": 30}),
+    )  # fmt: skip
+
+
 # family: what goes on, what begins (None: the same), side in pixels, frames of a chunk
 TINY: dict[str, tuple[Callable[[], Any], Callable[[], Any] | None, int, int]] = {
     "animatediff": (animatediff, None, 16, 16),
     "cogvideox": (cogvideox_from_picture, cogvideox, 16, 9),
+    "framepack": (framepack, None, 32, 37),
+    "helios": (helios, None, 16, 33),
     "ltx": (ltx, None, 32, 17),
     "skyreels": (skyreels, None, 16, 25),
     "wan": (wan_from_picture, wan, 16, 9),
