@@ -27,7 +27,7 @@ NEEDLE_S = 4
 NOISE = 0.15  # length of what is added to a unit vector: a cosine of about 0.99
 EVERY_S = 8.0  # between utterances
 _SENSES = tuple(Modality)  # the order in which memory takes what happens at one time
-Length = Literal["hour", "day", "week", "month", "long week"]
+Length = Literal["hour", "day", "week", "month", "long week", "long month"]
 Kind = Literal["sentence", "picture", "both"]
 
 
@@ -47,6 +47,7 @@ TIMETABLES: dict[Length, Timetable] = {
     "week": Timetable(days=7, sittings=4, sitting_s=600),
     "month": Timetable(days=30, sittings=4, sitting_s=240),
     "long week": Timetable(days=7, sittings=12, sitting_s=900),
+    "long month": Timetable(days=28, sittings=12, sitting_s=900),
 }
 
 
