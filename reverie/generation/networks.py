@@ -71,7 +71,7 @@ def load_pipeline(
         raise ModelError(f"there are no weights at {folder}: put a folder there as `save_pretrained` writes it")
     try:
         pipeline = getattr(diffusers, name).from_pretrained(
-            folder, torch_dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
+            folder, dtype=getattr(torch, dtype), use_safetensors=True, local_files_only=True
         )
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"{folder} cannot be read as a {name} ({error})") from error
@@ -105,7 +105,7 @@ def load_part(folder: Path, part: str, name: str, dtype: Any = None) -> Any:
             import transformers
 
             kind = getattr(transformers, name)
-        told = {} if dtype is None else {"torch_dtype": dtype, "use_safetensors": True}
+        told = {} if dtype is None else {"dtype": dtype, "use_safetensors": True}
         return kind.from_pretrained(folder / part, local_files_only=True, **told)
     except (OSError, ValueError, ImportError) as error:
         raise ModelError(f"{folder / part} cannot be read as a {name} ({error})") from error
