@@ -25,7 +25,7 @@ from reverie.generation.world_model import WorldModel
 
 _DIVERGENCE = 1e-6  # weight of the autoencoder's divergence
 _SHARP = 0.05  # weight of the L1 loss of the picture's gradients
-_GIVEN = {0: 0.5, 1: 0.1, 8: 0.4}  # frames given, and how often
+_GIVEN = {0: 0.3, 1: 0.1, 8: 0.6}  # frames given, and how often
 _SHOWN = 16  # films in the picture of an autoencoder
 _ANCHOR_LEFT_OUT = 0.05
 _ANCHOR_FRAMES = 8  # the film's first frames, one of which is the anchor (APM is trained on films this much longer)
