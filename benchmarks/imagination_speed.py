@@ -3,10 +3,10 @@
     python benchmarks/imagination_speed.py [--weights FILE] [--chunks 12] [--json]
 
 For each way of the small model: time to the first clip, time of a chunk (p50), frames a second; the time of the model's
-own calls (UNet, autoencoder, CAM, anchor) summed in the same run, and the time of all over it. A step of the temporal
-adapter over a forward pass of the same chunk (its floor is 2: forward and backward through what is adapted; Adam and
-loading its state on top). A session in a Ray actor against one here. Models with random weights are as quick as
-trained ones.
+own calls (UNet, autoencoder, CAM, anchor; an adapter's gradients) summed in the same run, and the time of all over it.
+A step of the temporal adapter over a forward pass of the same chunk (its floor is 2: forward and backward through what
+is adapted; Adam and loading its state on top). A session in a Ray actor against one here. Models with random weights
+are as quick as trained ones.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -63,7 +64,8 @@ def counted(model: WorldModel) -> Iterator[dict[str, float]]:
 
     for name in ("predict", "encode", "decode"):
         setattr(model, name, timed(getattr(model, name)))
-    yield spent
+    with patch.object(torch.autograd, "grad", timed(torch.autograd.grad)):
+        yield spent
 
 
 def session_of(model: WorldModel, config: LatentChunksConfig) -> Imagination:
