@@ -1,12 +1,12 @@
 """How one chunk follows from the last: StreamingT2V's CAM against nothing, concatenation and VidRD.
 
-    python benchmarks/continuity.py [--weights FILE] [--seeds 30] [--json]
+    python benchmarks/continuity.py [--weights FILE] [--added FILE] [--seeds 30] [--json]
 
 Five chunks after eight given frames of a place that no training saw, with its prompt and actions, 10 steps of DDIM.
 The boundary ratio is the frame difference across seams over that inside chunks (1: seams cannot be told); direction
 errors are angles between the move that was made and the one that was told, across seams and inside. Motion is the mean
 length of estimated flow over that of the truth: below a half, continuity is that of standing still. Intervals are of
-each way less `cam`, paired by episode.
+each way less `cam`, paired by episode. `--added`: weights of the stage `add`, what the paper compares CAM with.
 """
 
 from __future__ import annotations
@@ -76,10 +76,14 @@ def figures_of(made: np.ndarray, told: Episode, seams: range) -> Figures:
 
 
 def main() -> None:
-    args = arguments(__doc__, weights={"type": Path, "default": SHIPPED}, seeds={"type": int, "default": 30})
+    args = arguments(
+        __doc__, weights={"type": Path, "default": SHIPPED}, added={"type": Path}, seeds={"type": int, "default": 30}
+    )
     studio, seeds = Studio(args.weights, args.work), range(args.seeds)
     passed, told_gate = gate(studio, seeds)
     arms = {name: partial(measure, studio, config, new) for name, (config, new) in WAYS.items()}
+    if args.added:
+        arms["add"] = partial(measure, Studio(args.added, args.work), *WAYS["cam"])
     rows = {"truth": [truth(seed) for seed in seeds]} | studio.runs("continuity", arms, seeds)
     mean_of = means(rows)
     lines = []

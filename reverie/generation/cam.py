@@ -64,6 +64,23 @@ class ConditionalAttention(nn.Module):
         )
 
 
+class ConditionalAddition(nn.Module):
+    """The other way, which the paper compares (section 5.2): features are added to the first frames of a skip."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj_out = nn.Linear(channels, channels)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(
+        self, skip: Float[Tensor, "b f c h w"], condition: Float[Tensor, "b g c h w"]
+    ) -> Float[Tensor, "b f c h w"]:
+        first = condition.shape[1]
+        added = skip[:, :first] + self.proj_out(condition.movedim(2, -1)).movedim(-1, 2)
+        return torch.cat([added, skip[:, first:]], dim=1)
+
+
 class FrameEncoder(nn.Module):
     """Frames to the size and channels of the UNet's first features: E_cond. Its last convolution begins at zero."""
 
@@ -100,11 +117,6 @@ class Extractor(nn.Module):
         self.time_proj = unet.time_proj
         self.encode_frames = FrameEncoder(self.conv_in.out_channels, channels)
 
-    def copy_from(self, unet: UNet) -> None:
-        """Take the weights of a UNet's downward half, as at the start of training."""
-        for name in _COPIED:
-            getattr(self, name).load_state_dict(getattr(unet, name).state_dict())
-
     def forward(
         self,
         noisy: Float[Tensor, "b c g h w"],
@@ -134,15 +146,26 @@ class ConditionalAttentionModule(nn.Module):
         unet: a `UNet3DConditionModel`; it is copied from, never held or changed.
         channels: of the encoder of frames; each step after the first halves the picture, down to the size of latents.
         head_channels: channels of one attention head.
+        adds: features are added instead of attended to.
     """
 
-    def __init__(self, unet: UNet, channels: Sequence[int] = CONDITION_CHANNELS, head_channels: int = 64) -> None:
+    def __init__(
+        self,
+        unet: UNet,
+        channels: Sequence[int] = CONDITION_CHANNELS,
+        head_channels: int = 64,
+        adds: bool = False,
+    ) -> None:
         super().__init__()
         self.extractor = Extractor(unet, channels)
         groups = unet.config.norm_num_groups
+
+        def merging(width: int) -> nn.Module:
+            return ConditionalAddition(width) if adds else ConditionalAttention(width, head_channels, groups)
+
         widths = skip_channels(unet)
-        self.skips = nn.ModuleList(ConditionalAttention(width, head_channels, groups) for width in widths)
-        self.middle = ConditionalAttention(widths[-1], head_channels, groups)
+        self.skips = nn.ModuleList(merging(width) for width in widths)
+        self.middle = merging(widths[-1])
 
     def forward(self, *told: Tensor) -> list[Tensor]:
         """Features of the condition, from what `Extractor` takes."""

@@ -45,6 +45,7 @@ class WorldModelConfig(BaseModel):
     head_channels: PositiveInt = 16
     cam_channels: tuple[PositiveInt, ...] = (16, 32, 64)
     cam_head_channels: PositiveInt = 16
+    cam_adds: bool = False  # what ours is compared with
     look_width: PositiveInt = 64
     image_tokens: PositiveInt = 4
 
@@ -97,10 +98,17 @@ class WorldModel(nn.Module):
             attention_head_dim=config.head_channels,
             norm_num_groups=16,
         )
-        self.cam = ConditionalAttentionModule(self.unet, config.cam_channels, config.cam_head_channels)
+        self.begin_cam(config.cam_adds)
         self.look = Look(config.look_width)
         self.apm = AppearanceModule(
             self.unet, NUM_TOKENS, config.look_width, 2 * config.look_width, config.image_tokens
+        )
+
+    def begin_cam(self, adds: bool) -> None:
+        """CAM as it is before training: a copy of the UNet's downward half, which changes nothing yet."""
+        self.config = self.config.model_copy(update={"cam_adds": adds})
+        self.cam = ConditionalAttentionModule(
+            self.unet, self.config.cam_channels, self.config.cam_head_channels, self.config.cam_adds
         )
 
     @property

@@ -109,7 +109,8 @@ def _say(session: ClipSession) -> None:
 
 def train(
     stage: Annotated[
-        str, typer.Argument(help="vae, base, cam, apm, lcm, rglcd or slow; each begins with weights of those before.")
+        str,
+        typer.Argument(help="vae, base, cam, add, apm, lcm, rglcd or slow; each from weights of those before."),
     ],
     run: Annotated[Path, typer.Option("--run", help="The run's folder; a run that was cut off goes on.")],
     start: Annotated[Path | None, typer.Option("--start", help="Weights to begin with.")] = None,

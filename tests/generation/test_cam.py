@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reverie.generation.cam import ConditionalAttention, ConditionalAttentionModule, skip_channels
+from reverie.generation.cam import ConditionalAddition, ConditionalAttention, ConditionalAttentionModule, skip_channels
 
 NOISY, PAST = torch.randn(2, 4, 16, 8, 8), torch.rand(2, 3, 8, 32, 32) * 2 - 1
 TEXT, TIME = torch.randn(2, 5, 32), torch.tensor([500, 20])
@@ -67,6 +67,22 @@ def test_the_extractor_begins_as_the_downward_half_of_the_unet(unet, cam):
     for feature, skip in zip(features, (*seen[1], *seen[0]), strict=False):
         assert torch.allclose(feature, skip, atol=1e-5)
     assert [feature.shape[1] for feature in features[:-1]] == skip_channels(unet)
+
+
+@torch.no_grad()
+def test_what_it_is_compared_with_adds_to_the_first_frames_alone(unet):
+    added = ConditionalAddition(4)
+    skip, condition = torch.randn(2, 16, 4, 3, 3), torch.randn(2, 8, 4, 3, 3)
+    assert torch.equal(added(skip, condition), skip), "untrained it changes nothing"
+    torch.nn.init.eye_(added.proj_out.weight)
+    changed = added(skip, condition)
+    assert torch.allclose(changed[:, :8], skip[:, :8] + condition, atol=1e-6)
+    assert torch.equal(changed[:, 8:], skip[:, 8:])
+    module, plain = ConditionalAttentionModule(unet, (8, 8, 8), adds=True).eval(), unet(NOISY, TIME, TEXT).sample
+    for prepare, equal in ((lambda module: module, True), (trained, False)):
+        told = prepare(module)
+        with told.injecting(unet, told(NOISY[:, :, :8], TIME, TEXT, PAST)):
+            assert torch.equal(unet(NOISY, TIME, TEXT).sample, plain) == equal
 
 
 @torch.no_grad()

@@ -41,7 +41,7 @@ def test_a_run_that_was_cut_off_ends_as_one_that_was_not_and_stages_follow_each_
         student = tmp_path / stage / "student.safetensors" if left == "student" else None
         checkpoint.load(first if student else tmp_path / stage / "world.safetensors", student)
     assert len(list((tmp_path / "slow" / "snapshots").glob("*.safetensors"))) == EPISODES * (CHUNKS + 1)
-    for stage in ("base", "cam", "apm"):
+    for stage in ("base", "add", "cam", "apm"):
         assert train(stage, tmp_path / stage, start=first, config=STAGES[stage].config.model_copy(update=small)) == 1
         before, after = checkpoint.load(first), checkpoint.load(tmp_path / stage / "world.safetensors")
         kept = before.vae.encoder.conv_in.weight, after.vae.encoder.conv_in.weight

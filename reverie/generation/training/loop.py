@@ -81,6 +81,7 @@ STAGES = {
     "vae": Stage(("vae",), StageConfig(steps=4000, batch=64, frames=1, learning_rate=1e-3), None),
     "base": Stage(("unet", "text"), StageConfig(steps=40000, batch=16, frames=16, learning_rate=3e-4), base_example),
     "cam": Stage(("cam",), StageConfig(steps=10000, batch=16, frames=16, learning_rate=2e-4), cam_example),
+    "add": Stage(("cam",), StageConfig(steps=10000, batch=16, frames=16, learning_rate=2e-4), cam_example),
     "apm": Stage(("apm", "look"), StageConfig(steps=4000, batch=16, frames=24, learning_rate=2e-4), apm_example),
     "lcm": Stage(
         (), StageConfig(steps=4000, batch=8, frames=16, learning_rate=2e-4), base_example, lcm_loss, "student"
@@ -133,8 +134,8 @@ def train(
     config, own_seed = config or default, seed * _STAGE_SEEDS + list(STAGES).index(stage)
     torch.manual_seed(seed)
     model = checkpoint.load(start) if start else WorldModel()
-    if stage == "cam":
-        model.cam.extractor.copy_from(model.unet)  # a run that goes on then gets its own weights back
+    if names == ("cam",):
+        model.begin_cam(adds=stage == "add")  # a run that goes on then gets its own weights back
     accelerator = Accelerator()
     student = Student(model.unet, seed=seed) if helping == "student" else None
     episodes = Episodes(model, folder) if helping == "episodes" else None

@@ -3,6 +3,7 @@
     vae     the autoencoder: reconstruction, and a little divergence from the normal distribution
     base    UNet and prompts: the noise in the frames that are not given (none, one, or a context is given)
     cam     StreamingT2V's CAM on the frozen base: the chunk's first frames repeat the past
+    add     what the paper compares CAM with: its features are added to the skips
     apm     its APM on the frozen base and CAM: an anchor from before the past
     lcm     a student of the base that needs few steps (`distillation`); rglcd: with a reward
     slow    the base again, on episodes that an adapter has stored (`slow_fast`)
