@@ -36,6 +36,16 @@ def scored(score: Score) -> Iterator[None]:
         yield
 
 
+def weighted(age: float = 1.0, standing_out: float = 1.0) -> Around:
+    """How old an event is, and how much it stands out, count so many times as much."""
+    shipped = retention.score
+
+    def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
+        return shipped(age * days, standing_out * stands_out, level, long_s, strength)
+
+    return lambda: scored(score)
+
+
 @contextmanager
 def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]:
     """What is kept of an event at level 1, and of an episode."""
@@ -54,23 +64,16 @@ def factor(of_a_level: float) -> Iterator[None]:
 
 
 def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
-    shipped = retention.score
     most, episode, text = thinning._MAX_MOMENTS, thinning._MAX_EPISODE_MOMENTS, merging.MAX_TEXT_BYTES
-
-    def changed(age: float = 1.0, standing_out: float = 1.0) -> Around:
-        def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
-            return shipped(age * days, standing_out * stands_out, level, long_s, strength)
-
-        return lambda: scored(score)
 
     def option(**values: object) -> tuple[MemoryConfig, Around]:
         return config.model_copy(update=values), nullcontext
 
     return {
         "shipped": (config, nullcontext),
-        "surprise and repeats off": (config, changed(standing_out=0.0)),
-        "surprise and repeats ten times": (config, changed(standing_out=10.0)),
-        "age off": (config, changed(age=0.0)),
+        "surprise and repeats off": (config, weighted(standing_out=0.0)),
+        "surprise and repeats ten times": (config, weighted(standing_out=10.0)),
+        "age off": (config, weighted(age=0.0)),
         "forgetting = fifo": option(forgetting="fifo"),
         "forgetting = lifo": option(forgetting="lifo"),
         "level factor 2": (config, lambda: factor(2.0)),

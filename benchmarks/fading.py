@@ -8,10 +8,11 @@ level; bytes are those of the database without free pages and of the key frames.
 
 Policies: five minutes on each of 150 days, made, under a budget of 2.2 MB. Every other minute shows an empty room that
 stays as it is; in the others four sentences with a word of their own are said. A fortieth of all is asked for again and
-again, five of them a day.
-At the end: which are still there word for word, of those that were asked for, and of the older and newer half
-of the others, and how many events a timeline lists; `retention` once more without remembering recalls, and without
-merging repeats: there, too, where the room stays empty for the last eight of ten minutes a day (`nights`).
+again, five of them a day. The last day is still being watched.
+At the end: which are still there word for word, of those that were asked for, and of the older and newer half of the
+others; what of the last day is as fine as it came; how many events a timeline lists. `retention` once more without each
+of its parts; without merging repeats there, too, where the room stays empty for the last eight of ten minutes a day
+(`nights`).
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.ablation import weighted
 from benchmarks.dialogues import Recaller, at_each, recall_share
 from benchmarks.locomo import load
 from benchmarks.report import arguments, progress, publish, table
@@ -170,16 +173,15 @@ def watched(rng: np.random.Generator, nights: bool) -> Iterator[list[Item]]:
                 items.append(
                     Observation(stream_id=name, seq=at_s, span=_span(at_s, 3), modality=Modality.SPEECH, text=text)
                 )
-        yield [*items, EndOfStream(stream_id=name, pts_ns=items[-1].span.end_ns)]
+        yield items if day == DAYS - 1 else [*items, EndOfStream(stream_id=name, pts_ns=items[-1].span.end_ns)]
 
 
-def policy_kept(
-    folder: Path, policy: Policy = "retention", recalls: bool = True, nights: bool = False
-) -> tuple[float, ...]:
-    """Percent of what was said that is there word for word: asked for, older half, newer half; number of events."""
+def policy_kept(folder: Path, nights: bool = False, **options: Any) -> tuple[float, ...]:
+    """Percent of what was said that is there word for word: asked for, older half, newer half; percent of the last
+    day's moments that are there; number of events. `options` are of `MemoryConfig`.
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    store = StoreConfig(durability="normal")
-    config = MemoryConfig(max_bytes=BUDGET, forgetting=policy, remember_recalls=recalls, store=store)
+    config = MemoryConfig(max_bytes=BUDGET, store=StoreConfig(durability="normal"), **options)
     said, asking, clock = list[str](), np.random.default_rng(12), ManualClock(wall_ns=0)
     with Memory.open(folder, text_encoder=WordVectors(), mode="w", config=config, clock=clock) as memory:
         for items in watched(np.random.default_rng(11), nights):
@@ -189,11 +191,13 @@ def policy_kept(
             for needle in asking.choice(said[::40], 5):
                 memory.search(Query(text=str(needle), k=1, modalities=(Modality.SPEECH,)))
         there = {row.text.split()[0] for row in memory.rows(modalities=(Modality.SPEECH,))}
+        seen = [item for item in items if isinstance(item, Observation) and item.modality is Modality.VISION]
+        last = memory.rows(modalities=(Modality.VISION,), stream_ids=(seen[0].stream_id,))
         num_events = len(memory.timeline())
     others = [needle for place, needle in enumerate(said) if place % 40]
     groups = (said[::40], others[: len(others) // 2], others[len(others) // 2 :])
     shares = [100 * np.mean([needle in there for needle in group]) for group in groups]
-    return *map(float, shares), num_events
+    return *map(float, shares), 100 * len(last) / len(seen), num_events
 
 
 def without_repeats(measure: Callable[[], tuple[float, ...]]) -> tuple[float, ...]:
@@ -215,13 +219,18 @@ def main() -> None:
     work.mkdir(parents=True, exist_ok=True)
     scenes, plain = scene_levels(work), scene_levels(work, centred=False)
     progress(f"scenes {scenes}, without a centre {plain[2]}")
-    policies = {policy: policy_kept(work / "policy", policy) for policy in POLICIES}
-    policies["retention, recalls not remembered"] = policy_kept(work / "policy", recalls=False)
-    policies["retention, repeats not merged"] = without_repeats(lambda: policy_kept(work / "policy"))
-    policies["retention, nights"] = policy_kept(work / "policy", nights=True)
-    policies["retention, nights, repeats not merged"] = without_repeats(
-        lambda: policy_kept(work / "policy", nights=True)
-    )
+    folder = work / "policy"
+    policies = {policy: policy_kept(folder, forgetting=policy) for policy in POLICIES}
+    policies["retention, recalls not remembered"] = policy_kept(folder, remember_recalls=False)
+    for name, told in (
+        ("age", {"age": 0.0}), ("surprise and repeats", {"standing_out": 0.0}),
+    ):  # fmt: skip
+        with weighted(**told)():
+            policies[f"retention, {name} off"] = policy_kept(folder)
+    policies["retention, short term not spared"] = policy_kept(folder, short_term_s=0.0)
+    policies["retention, repeats not merged"] = without_repeats(lambda: policy_kept(folder))
+    policies["retention, nights"] = policy_kept(folder, nights=True)
+    policies["retention, nights, repeats not merged"] = without_repeats(lambda: policy_kept(folder, nights=True))
     progress(f"policies {policies}")
     turns = locomo_levels(args.data, args.conversations, work) if args.data else {}
     rows = []
@@ -249,7 +258,7 @@ def main() -> None:
     publish("fading", "What fading costs", body, figures, args.json)
 
 
-_KEPT = ("policy", "asked for", "older half", "newer half", "events listed")
+_KEPT = ("policy", "asked for", "older half", "newer half", "last day as it came", "events listed")
 _NOT_KEPT = """
 
 Tried and left out:
