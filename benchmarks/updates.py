@@ -1,6 +1,6 @@
 """What holds now, what held then, and when it changed: facts against the newest hit and the latest mention.
 
-    python benchmarks/updates.py [--seeds 41 42 43] [--json]
+    python benchmarks/updates.py [--data FOLDER] [--seeds 41 42 43] [--json]
 
 A seed makes streams of utterances over four weeks. Sixteen things each have a value that is said 2 to 5 times, in words
 of several forms, and changes 1 to 4 times in between, among small talk and distractors: the same thing asked about,
@@ -18,7 +18,9 @@ through `Memory.write` and read through `Memory.facts` and `Memory.search`. Base
 - latest mention: the newest utterance that names the thing, whatever it says;
 - newest search hit: as the first, with `Memory.search`.
 
-"Facts, else search" is what a question gets from reverie: the newest search hit where there is no fact.
+"Facts, else search" is what a question gets from reverie: the newest search hit where there is no fact. Once more
+"beside a camera": the same utterances in one memory with a month of a camera that is composed of real clips
+(composed.py), of which 2.5 MB may be kept.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from heapq import merge
+from itertools import islice, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,14 +43,30 @@ import bm25s
 import numpy as np
 import Stemmer
 
+from benchmarks.composed import STREAM, Composed, compose, in_batches
+from benchmarks.composed_library import load_library
 from benchmarks.dialogues import paired_interval
 from benchmarks.report import arguments, progress, publish, table
+from benchmarks.stream_runs import Kept
 from reverie.memory import Memory, MemoryConfig
 from reverie.memory.fact_patterns import statements
-from reverie.perception.minilm import MiniLM
-from reverie.types import Fact, Modality, Observation, Query, StreamStart, TimeSpan, ns
+from reverie.types import (
+    EndOfStream,
+    Fact,
+    Gap,
+    Item,
+    Modality,
+    Observation,
+    Query,
+    StreamStart,
+    TextEncoder,
+    TimeSpan,
+    Watermark,
+    ns,
+)
 
 DAYS, SMALL_TALK, THINGS = 28, 900, 16
+BESIDE_BYTES = 2_500_000
 ANCHOR_NS = 1_700_000_000 * 10**9
 DAY_S = 86_400
 
@@ -241,26 +261,53 @@ def right(asked: Asked, answer: str) -> bool:
     return bool(re.search(rf"\b{re.escape(asked.value)}\b", answer))
 
 
-def remember(said: Sequence[Said], folder: Path, encoder: MiniLM) -> tuple[Memory, float]:
-    """A memory that has heard it all, and the milliseconds that reading one utterance for facts took."""
-    memory = Memory.open(folder, text_encoder=encoder, mode="w", config=MemoryConfig())
-    start = StreamStart(
-        stream_id="house", uri="made", live=False, has_video=False, has_audio=True, wall_anchor_ns=ANCHOR_NS
+def remember(said: Sequence[Said], folder: Path, encoder: TextEncoder, camera: Composed | None = None) -> Memory:
+    """A memory that has heard it all; with a camera beside, under a byte budget."""
+    memory = Memory.open(
+        folder,
+        text_encoder=encoder,
+        mode="w",
+        config=MemoryConfig(max_bytes=BESIDE_BYTES) if camera else MemoryConfig(),
     )
-    heard = [
+    memory.write([_start("house", has_video=False)])
+    heard = (
         Observation(
             stream_id="house", seq=number, modality=Modality.SPEECH, text=one.text,
             span=TimeSpan(start_ns=ns(one.at_s), end_ns=ns(one.at_s + 3)),
         )
         for number, one in enumerate(said)
-    ]  # fmt: skip
-    memory.write([start])
-    for first in range(0, len(heard), 256):
-        memory.write(heard[first : first + 256])
+    )  # fmt: skip
+    seen = in_batches(camera.observations, camera.sittings) if camera else iter(())
+    for items in merge(batched(heard, 64), seen, key=_begins_ns):
+        memory.write([_start(STREAM, has_video=True) if isinstance(item, StreamStart) else item for item in items])
+    return memory
+
+
+def _start(name: str, has_video: bool) -> StreamStart:
+    return StreamStart(
+        stream_id=name, uri="made", live=False, has_video=has_video, has_audio=True, wall_anchor_ns=ANCHOR_NS
+    )
+
+
+def _begins_ns(items: Sequence[Item]) -> int:
+    item = items[0]
+    if isinstance(item, Observation | Gap):
+        return item.span.start_ns
+    return item.pts_ns if isinstance(item, Watermark | EndOfStream) else 0
+
+
+def batched(observations: Iterable[Observation], size: int) -> Iterator[list[Item]]:
+    rest = iter(observations)
+    while batch := list[Item](islice(rest, size)):
+        yield batch
+
+
+def reading_ms(said: Sequence[Said]) -> float:
+    """What reading one utterance for facts takes."""
     began = time.perf_counter()
     for one in said:
         statements(one.text)
-    return memory, 1000 * (time.perf_counter() - began) / len(said)
+    return 1000 * (time.perf_counter() - began) / len(said)
 
 
 FORMS = ("known", "mixed", "unknown")
@@ -272,26 +319,36 @@ WAYS = {
     "latest mention": Answers.mention,
 }
 
+BESIDE = {
+    "facts, else search; beside a camera": Answers.combined,
+    "newest search hit; beside a camera": Answers.search,
+}
+
 
 def main() -> None:
     args = arguments(__doc__, seeds={"type": int, "nargs": "+", "default": [41, 42, 43]})
-    encoder = MiniLM()
-    asked, marks, costs = list[Asked](), {way: list[float]() for way in WAYS}, list[float]()
-    given = {way: list[bool]() for way in WAYS}
-    for seed in args.seeds:
-        for forms in FORMS:
-            said, questions = stream(seed, forms)
-            with TemporaryDirectory(dir=args.work) as folder:
-                memory, cost_ms = remember(said, Path(folder) / "m", encoder)
-                with memory:
-                    answers = Answers(said, memory)
-                    for way, answer in WAYS.items():
-                        found = [answer(answers, question) for question in questions]
-                        marks[way] += [100.0 * right(q, value) for q, value in zip(questions, found, strict=True)]
-                        given[way] += [bool(value) for value in found]
-            asked += questions
-            costs.append(cost_ms)
-            progress(f"seed {seed}, {forms} forms: {len(said)} utterances")
+    encoder = Kept(args.work / "sentences.pickle")
+    library = load_library(args.work, args.data)
+    asked, costs = list[Asked](), list[float]()
+    marks: dict[str, list[float]] = {}
+    given: dict[str, list[bool]] = {}
+    for seed, forms in product(args.seeds, FORMS):
+        said, questions = stream(seed, forms)
+        asked += questions
+        costs.append(reading_ms(said))
+        for camera, ways in ((None, WAYS), (compose(library, "month", seed, num_told=0), BESIDE)):
+            with (
+                TemporaryDirectory(dir=args.work) as folder,
+                remember(said, Path(folder) / "m", encoder, camera) as memory,
+            ):
+                answers = Answers(said, memory)
+                for way, answer in ways.items():
+                    found = [answer(answers, question) for question in questions]
+                    right_ones = [100.0 * right(q, value) for q, value in zip(questions, found, strict=True)]
+                    marks.setdefault(way, []).extend(right_ones)
+                    given.setdefault(way, []).extend(bool(value) for value in found)
+        encoder.save()
+        progress(f"seed {seed}, {forms} forms: {len(said)} utterances")
     _report(asked, marks, given, costs, args.json)
 
 
@@ -306,7 +363,7 @@ def _report(
     cost_ms = round(float(np.mean(costs)), 3)
     rows, figures = list[list[str]](), dict[str, Any](questions=len(asked), ms_per_utterance=cost_ms)
     ours = np.array(marks["facts, else search"])
-    for way in WAYS:
+    for way in marks:
         scores, answered = np.array(marks[way]), np.array(given[way])
         own: dict[str, Any] = {}
         for forms, kind in groups:
