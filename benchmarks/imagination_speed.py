@@ -30,7 +30,6 @@ from benchmarks.report import arguments, publish, table
 from reverie.generation import checkpoint
 from reverie.generation.conditioning import Condition
 from reverie.generation.latent_chunks import LatentChunksConfig
-from reverie.generation.sampling import NUM_TIMESTEPS, world_scheduler
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLora, TemporalLoraConfig, trajectory_loss
 from reverie.generation.world_chunks import WorldChunks
@@ -106,8 +105,7 @@ def adapter_step(weights: Path, rounds: int) -> float:
         return model.predict(noisy, timestep, nothing)
 
     def step() -> None:
-        add_noise = world_scheduler().add_noise
-        lora.learn(lambda: trajectory_loss(predict, add_noise, latents, NUM_TIMESTEPS, generator))
+        lora.learn(lambda: trajectory_loss(predict, model.diffusion, latents, generator))
 
     def forward() -> None:
         with torch.no_grad():

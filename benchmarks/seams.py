@@ -30,7 +30,6 @@ from reverie.generation.conditioning import Condition
 from reverie.generation.guidance import guide
 from reverie.generation.metrics.consistency import boundary_ratio, psnr
 from reverie.generation.metrics.motion import farneback
-from reverie.generation.sampling import world_scheduler
 from reverie.generation.world_model import WorldModel, action_indices, to_frames, to_tensor
 
 NUM_FRAMES, CHUNK, OVERLAP = 64, 16, 8
@@ -52,31 +51,30 @@ class Enhancer:
 
     def __init__(self, model: WorldModel, seed: int, prompt: str, actions: tuple[str, ...]) -> None:
         self._model, self.generator = model, torch.Generator().manual_seed(seed)
-        self._alphas = world_scheduler().alphas_cumprod
         self._at = torch.linspace(NOISED, 0, STEPS + 1).round().long()
         self._texts = model.text(["", prompt])
         self._actions = torch.tensor([action_indices(["stay", *actions])])
 
     def noised(self, latents: Tensor) -> Tensor:
         """At the first step's level, with new noise."""
-        alpha = self._alphas[self._at[0]]
-        return alpha.sqrt() * latents + (1 - alpha).sqrt() * torch.randn(latents.shape, generator=self.generator)
+        noise = torch.randn(latents.shape, generator=self.generator)
+        return self._model.diffusion.noised(latents, noise, self._at[:1])
 
     @torch.no_grad()
     def predict(self, noisy: Tensor, step: int, where: slice) -> Tensor:
         """x0 of a chunk."""
         condition = Condition(text=self._texts, actions=self._actions[:, where].expand(2, -1))
-        alpha = self._alphas[self._at[step]]
         predicted = self._model.predict(noisy.expand(2, -1, -1, -1, -1), self._at[step].expand(2), condition)
-        noise = guide(*predicted.chunk(2), text_scale=TEXT_SCALE)
-        return torch.as_tensor((noisy - (1 - alpha).sqrt() * noise) / alpha.sqrt())
+        guided = guide(*predicted.chunk(2), text_scale=TEXT_SCALE)
+        return self._model.diffusion.clean(noisy, guided, self._at[step : step + 1])
 
     def step(self, clean: Tensor, noisy: Tensor, step: int, noise: Tensor) -> Tensor:
         """DDIM without new noise."""
-        now, then = self._alphas[self._at[step]], self._alphas[self._at[step + 1]]
         if step == STEPS - 1:
             return clean
-        return then.sqrt() * clean + (1 - then).sqrt() * (noisy - now.sqrt() * clean) / (1 - now).sqrt()
+        alpha = self._model.diffusion.alphas[self._at[step]]
+        left = (noisy - alpha.sqrt() * clean) / (1 - alpha).sqrt()
+        return self._model.diffusion.noised(clean, left, self._at[step + 1 : step + 2])
 
     def alone(self, noisy: Tensor, where: slice) -> Tensor:
         """A chunk that no other is blended with."""

@@ -43,7 +43,7 @@ def conditioned(
     timestep: Tensor,
     condition: Condition,
 ) -> Tensor:
-    """The noise that a UNet predicts in what enters it, (B, K, F, h, w)."""
+    """What a UNet predicts of what enters it, (B, K, F, h, w)."""
     text = condition.text
     with ExitStack() as attached:
         if condition.past is not None:

@@ -31,9 +31,10 @@ from reverie.errors import UsageError
 from reverie.generation import vidrd
 from reverie.generation.chunks import Beginning, State, Steering
 from reverie.generation.conditioning import Condition
+from reverie.generation.diffusion import Diffusion, Solver
 from reverie.generation.guidance import guide
 from reverie.generation.networks import UNet
-from reverie.generation.sampling import NUM_TIMESTEPS, Latents, Predict, Solver, sample, world_scheduler
+from reverie.generation.sampling import Latents, Predict, sample
 from reverie.generation.temporal_lora import LoraState, TemporalLora, TemporalLoraConfig, trajectory_loss
 from reverie.generation.world_model import NO_ACTION, action_indices, to_frames, to_tensor
 
@@ -61,6 +62,8 @@ class LatentModel(Protocol):
 
     unet: UNet
 
+    @property
+    def diffusion(self) -> Diffusion: ...
     @property
     def chunk_frames(self) -> int: ...
     @property
@@ -224,13 +227,13 @@ class LatentChunks(ABC):
                 trajectory.append(held)
                 return held
 
-        scheduler, first_step = world_scheduler(self._config.solver), 0
+        scheduler, first_step = self._model.diffusion.scheduler(self._config.solver), 0
         if "related" in state and "latents" not in state:
             scheduler.set_timesteps(self._config.num_steps)
             skipped = round((1 - float(state["strength"])) * self._config.num_steps)
             first_step = min(skipped, self._config.num_steps - 1)
             at = scheduler.timesteps[first_step : first_step + 1]
-            noise = scheduler.add_noise(state["related"].expand_as(noise), noise, at)
+            noise = self._model.diffusion.noised(state["related"].expand_as(noise), noise, at)
         latents = sample(
             self._guided(condition), scheduler, noise, self._config.num_steps, generator=generator, watch=watch,
             first_step=first_step, eta=self._config.eta,
@@ -275,7 +278,7 @@ class LatentChunks(ABC):
         lora.learn(
             lambda: trajectory_loss(
                 lambda noisy, timestep: self._model.predict(noisy, timestep, condition),
-                world_scheduler().add_noise, latents, NUM_TIMESTEPS, generator, known,
+                self._model.diffusion, latents, generator, known,
             )
         )  # fmt: skip
 

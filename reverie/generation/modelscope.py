@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from reverie.errors import ModelError, UsageError
 from reverie.generation.chunks import Steering
 from reverie.generation.conditioning import Condition, conditioned
+from reverie.generation.diffusion import Diffusion
 from reverie.generation.latent_chunks import LatentChunks, LatentChunksConfig
 from reverie.generation.networks import load_part
 from reverie.generation.sampling import Latents
@@ -61,6 +62,7 @@ class ModelScope(nn.Module):
     """
 
     chunk_frames, context_frames = 16, 8
+    diffusion = Diffusion("noise")
 
     def __init__(self, folder: Path, checkpoint: Path | None, config: ModelScopeConfig) -> None:
         super().__init__()

@@ -9,33 +9,15 @@ Shapes: latents (B, C, F, H, W).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from reverie.generation.networks import build_scheduler
-
-Solver = Literal["ddim", "lcm"]
-NUM_TIMESTEPS = 1000
-_SCHEDULE = {
-    "num_train_timesteps": NUM_TIMESTEPS, "beta_schedule": "scaled_linear", "beta_start": 0.00085, "beta_end": 0.012,
-    "clip_sample": False,  # latents of deviation 1 go well beyond it
-}  # fmt: skip
-_SOLVERS: dict[Solver, tuple[str, dict[str, Any]]] = {
-    "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing"}),  # a chunk begins from noise alone
-    "lcm": ("LCMScheduler", {"original_inference_steps": 50}),
-}
 Latents = Float[Tensor, "b c f h w"]
-Predict = Callable[[Latents, Tensor], Latents]  # noisy latents and a timestep to the noise in them
+Predict = Callable[[Latents, Tensor], Latents]  # noisy latents and a timestep to the prediction
 Watch = Callable[[int, Latents], Latents]  # step (from 0) and the latents after it, to those to go on with
-
-
-def world_scheduler(solver: Solver = "ddim") -> Any:
-    """The noise schedule that the small model is trained with, and a way through it."""
-    name, options = _SOLVERS[solver]
-    return build_scheduler(name, **_SCHEDULE, **options)
 
 
 def sample(
@@ -52,7 +34,7 @@ def sample(
     """Latents from noise of deviation 1.
 
     Args:
-        predict: the noise in latents.
+        predict: what the scheduler takes.
         scheduler: of diffusers; its timesteps are set here.
         noise: to begin with.
         num_steps: how often `predict` is asked.

@@ -2,8 +2,9 @@
 
 A context of a chunk or two forgets what left it. So after every chunk the temporal attentions learn it: the latents
 of the context and of the chunk, z' = past + new, are noised as a whole at one timestep, and an adapter of low rank
-takes a step down |e - e(z'_t, t)|^2. No text and no action is told: it is the session's trajectory that is learnt,
-not the answer to a prompt. The latents are those that were sampled; nothing is decoded and encoded again.
+takes a step down |e - e(z'_t, t)|^2 (for a model that predicts velocities, of those). No text and no action is told: it
+is the session's trajectory that is learnt, not the answer to a prompt. The latents are those that were sampled; nothing
+is decoded and encoded again.
 
 `TemporalLora` holds one adapter for a UNet; a session has a `LoraState` (weights and the optimiser's moments) that is
 loaded for its turn. Two sessions on one UNet therefore share nothing, and a state can be kept beside a video.
@@ -27,6 +28,7 @@ from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
+from reverie.generation.diffusion import NUM_TIMESTEPS, Diffusion
 from reverie.generation.networks import UNet
 
 TEMPORAL_ATTENTION = r".*(temp_attentions|transformer_in).*\.(to_q|to_k|to_v|to_out\.0)"
@@ -141,23 +143,22 @@ class TemporalLora:
 
 def trajectory_loss(
     predict: Callable[[Latents, Tensor], Latents],
-    noised: Callable[[Latents, Latents, Tensor], Latents],
+    diffusion: Diffusion,
     trajectory: Latents,
-    num_timesteps: int,
     generator: torch.Generator,
     known: int = 0,
 ) -> Tensor:
     """The local objective: all of the trajectory is noised, and its noise predicted, without text or action.
 
     Args:
-        predict: noisy latents and a timestep to the noise in them.
-        noised: latents, noise and timesteps to noisy latents (a scheduler's `add_noise`).
+        predict: noisy latents and a timestep to what is predicted.
+        diffusion: what the network was trained under.
         trajectory: the context and the chunk that was made of it.
-        num_timesteps: from which one is drawn, all equally likely.
         generator: on the CPU.
         known: first frames that are not counted (the other form: `predict` is given them).
     """
-    timestep = torch.randint(num_timesteps, (len(trajectory),), generator=generator).to(trajectory.device)
+    timestep = torch.randint(NUM_TIMESTEPS, (len(trajectory),), generator=generator).to(trajectory.device)
     noise = torch.randn(trajectory.shape, generator=generator).to(trajectory)
-    predicted = predict(noised(trajectory, noise, timestep), timestep)
-    return nn.functional.mse_loss(predicted[:, :, known:], noise[:, :, known:])
+    predicted = predict(diffusion.noised(trajectory, noise, timestep), timestep)
+    target = diffusion.target(trajectory, noise, timestep)
+    return nn.functional.mse_loss(predicted[:, :, known:], target[:, :, known:])

@@ -1,9 +1,9 @@
 """The small latent video model of the measurable world: 32 x 32 pixels, 8 x 8 x 8 latents, chunks of 16 frames.
 
-One UNet3D predicts noise. Its input has, beside the noisy latents, one channel that marks frames as given (masked
-conditional denoising, SlowFast-VGen section 3.2: past latents are put in clean, and only the others are predicted), and
-one for each action, by which the camera came to the frame. The prompt goes through cross-attention. On top of it:
-`cam` and `apm` of StreamingT2V, which the frozen UNet was not trained with.
+One UNet3D predicts velocities (`diffusion`). Its input has, beside the noisy latents, one channel that marks frames as
+given (masked conditional denoising, SlowFast-VGen section 3.2: past latents are put in clean, and only the others are
+predicted), and one for each action, by which the camera came to the frame. The prompt goes through cross-attention. On
+top of it: `cam` and `apm` of StreamingT2V, which the frozen UNet was not trained with.
 
 Shapes: B batch, C latent channels, F frames, G given frames, h = w = VIEW_PX / 4.
 """
@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from reverie.generation.apm import AppearanceModule
 from reverie.generation.cam import ConditionalAttentionModule
 from reverie.generation.conditioning import Condition, conditioned
+from reverie.generation.diffusion import Diffusion
 from reverie.generation.networks import build_unet, build_vae
 from reverie.generation.prompts import NUM_TOKENS, PromptEncoder
 from reverie.generation.world import ACTIONS, VIEW_PX
@@ -111,6 +112,8 @@ class WorldModel(nn.Module):
             self.unet, self.config.cam_channels, self.config.cam_head_channels, self.config.cam_adds
         )
 
+    diffusion = Diffusion("velocity")
+
     @property
     def chunk_frames(self) -> int:
         return self.config.chunk_frames
@@ -136,7 +139,7 @@ class WorldModel(nn.Module):
         return torch.as_tensor(flat.unflatten(0, (len(latents), -1)).transpose(1, 2).clamp(-1, 1))
 
     def predict(self, noisy: Latents, timestep: Int64[Tensor, "b"], condition: Condition) -> Latents:
-        """The noise in the latents; of given frames, what is predicted means nothing."""
+        """The velocity of the latents; of given frames, what is predicted means nothing."""
         given = condition.given
         known = 0 if given is None else given.shape[2]
         if given is not None:

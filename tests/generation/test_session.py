@@ -11,8 +11,9 @@ import torch
 from reverie.errors import ModelError, NotPerceivable, UsageError
 from reverie.generation import checkpoint
 from reverie.generation.chunks import Beginning, Steering, told
+from reverie.generation.diffusion import Diffusion
 from reverie.generation.latent_chunks import LatentChunksConfig
-from reverie.generation.sampling import sample, world_scheduler
+from reverie.generation.sampling import sample
 from reverie.generation.session import Imagination
 from reverie.generation.temporal_lora import TemporalLoraConfig
 from reverie.generation.world import Place
@@ -187,16 +188,18 @@ def test_a_related_latent_is_where_the_first_chunk_begins(plain):
         plain.begin(0, Beginning(related=red, strength=0.0))
 
 
+@pytest.mark.parametrize("prediction", ["noise", "velocity"])
 @pytest.mark.parametrize("first_step", [0, 1, 3])
-def test_denoising_may_begin_in_the_middle(first_step):
-    scheduler, latents, noise = world_scheduler(), torch.randn(1, 4, 2, 3, 3), torch.randn(1, 4, 2, 3, 3)
+def test_denoising_may_begin_in_the_middle(first_step, prediction):
+    diffusion, latents, noise = Diffusion(prediction), torch.randn(1, 4, 2, 3, 3), torch.randn(1, 4, 2, 3, 3)
+    scheduler = diffusion.scheduler()
     scheduler.set_timesteps(4)
-    noisy = scheduler.add_noise(latents, noise, scheduler.timesteps[first_step : first_step + 1])
+    noisy = diffusion.noised(latents, noise, scheduler.timesteps[first_step : first_step + 1])
     asked = []
 
     def oracle(seen, timestep):
         asked.append(int(timestep))
-        return noise
+        return diffusion.target(latents, noise, timestep)
 
     assert torch.allclose(sample(oracle, scheduler, noisy, 4, first_step=first_step), latents, atol=1e-3)
     assert len(asked) == 4 - first_step

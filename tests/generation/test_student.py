@@ -8,7 +8,8 @@ import torch
 from reverie.errors import ModelError
 from reverie.generation import checkpoint
 from reverie.generation.conditioning import Condition
-from reverie.generation.sampling import sample, world_scheduler
+from reverie.generation.diffusion import Diffusion
+from reverie.generation.sampling import sample
 from reverie.generation.student import Student, merge
 from reverie.generation.training.distillation import consistent, told_motion
 from reverie.generation.training.films import batch_of
@@ -77,21 +78,22 @@ def test_the_student_of_another_model_is_refused(small_model, tmp_path):
 
 
 def test_at_the_end_of_a_trajectory_it_says_what_is_there():
-    alphas = world_scheduler().alphas_cumprod
-    noisy, predicted = torch.randn(2, 1, 1, 1, 1), torch.randn(2, 1, 1, 1, 1)
-    assert torch.allclose(consistent(noisy, predicted, alphas, torch.tensor([0, 0])), noisy)
+    diffusion, noisy, predicted = Diffusion("velocity"), torch.randn(2, 1, 1, 1, 1), torch.randn(2, 1, 1, 1, 1)
+    assert torch.allclose(consistent(noisy, predicted, diffusion, torch.tensor([0, 0])), noisy)
     late = torch.tensor([999, 999])
-    ending = (noisy - (1 - alphas[999]).sqrt() * predicted) / alphas[999].sqrt()
-    assert torch.allclose(consistent(noisy, predicted, alphas, late), ending, rtol=1e-3, atol=1e-3)
+    ending = diffusion.clean(noisy, predicted, late)
+    assert torch.allclose(ending, -predicted), "nothing of what was there is left in the noise"
+    assert torch.allclose(consistent(noisy, predicted, diffusion, late), ending, rtol=1e-3, atol=1e-3)
 
 
 def test_its_boundary_is_that_of_the_scheduler_it_is_sampled_with():
     """One step of LCMScheduler from the last timestep gives f(z, t)."""
-    scheduler, noise = world_scheduler("lcm"), torch.randn(1, 8, 2, 4, 4)
+    diffusion, noise = Diffusion("velocity"), torch.randn(1, 8, 2, 4, 4)
+    scheduler = diffusion.scheduler("lcm")
     predicted = torch.randn_like(noise)
     sampled = sample(lambda latents, timestep: predicted, scheduler, noise, 1)
     (at,) = scheduler.timesteps
-    expected = consistent(noise, predicted, world_scheduler().alphas_cumprod, at.expand(1))
+    expected = consistent(noise, predicted, diffusion, at.expand(1))
     assert torch.allclose(sampled, expected, atol=1e-4)
 
 

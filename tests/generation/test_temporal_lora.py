@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from reverie.generation.networks import build_scheduler
+from reverie.generation.diffusion import Diffusion
 from reverie.generation.temporal_lora import TemporalLora, TemporalLoraConfig, trajectory_loss
 
 NOISY, TEXT, TIME = torch.randn(1, 4, 8, 8, 8), torch.randn(1, 5, 32), torch.tensor([300])
@@ -14,13 +14,12 @@ def predicted(unet):
 
 
 def learnt(lora, unet, trajectory, seed=1):
-    scheduler, generator = build_scheduler("DDIMScheduler"), torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     return lora.learn(
         lambda: trajectory_loss(
             lambda noisy, time: unet(noisy, time, torch.zeros_like(TEXT)).sample,
-            scheduler.add_noise,
+            Diffusion("noise"),
             trajectory,
-            1000,
             generator,
         )
     )

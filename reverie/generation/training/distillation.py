@@ -22,8 +22,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from reverie.generation.conditioning import Condition
+from reverie.generation.diffusion import NUM_TIMESTEPS, Diffusion
 from reverie.generation.guidance import guide
-from reverie.generation.sampling import NUM_TIMESTEPS
 from reverie.generation.student import Student
 from reverie.generation.training.stages import Example, Training
 from reverie.generation.world import ACTIONS, MOVES
@@ -39,21 +39,22 @@ Latents = Float[Tensor, "b c f h w"]
 
 def lcm_loss(training: Training, example: Example, reward: float = 0.0) -> Tensor:
     """Of frames that are not given, from one random point of each film's trajectory."""
-    model, student, schedule = training.model, training.helper, training.alphas
+    model, student, diffusion = training.model, training.helper, training.diffusion
     assert isinstance(student, Student)
     latents, condition, known = example
     stride = NUM_TIMESTEPS // SOLVER_STEPS
     step = torch.randint(1, SOLVER_STEPS, (len(latents),), generator=training.generator)
     later, earlier = ((step + 1) * stride - 1).to(latents.device), (step * stride - 1).to(latents.device)
     noise = torch.randn(latents.shape, generator=training.generator).to(latents)
-    noisy = training.add_noise(latents, noise, later)
+    noisy = diffusion.noised(latents, noise, later)
     student.follow()
     with torch.no_grad(), student.teaching():
         predicted = _guided(model, noisy, later, condition)
-        before = _ddim(noisy, predicted, schedule, later, earlier)
+        ended, left = diffusion.clean(noisy, predicted, later), diffusion.noise(noisy, predicted, later)
+        before = diffusion.noised(ended, left, earlier)  # a step of DDIM
     with torch.no_grad(), student.averaged():
-        target = consistent(before, model.predict(before, earlier, condition), schedule, earlier)
-    ending = consistent(noisy, model.predict(noisy, later, condition), schedule, later)
+        target = consistent(before, model.predict(before, earlier, condition), diffusion, earlier)
+    ending = consistent(noisy, model.predict(noisy, later, condition), diffusion, later)
     apart = (ending - target)[:, :, known:]
     loss = ((apart.square() + _HUBER**2).sqrt() - _HUBER).mean()
     if reward:
@@ -67,12 +68,12 @@ def rglcd_loss(training: Training, example: Example) -> Tensor:
     return lcm_loss(training, example, REWARD)
 
 
-def consistent(noisy: Latents, predicted: Latents, alphas: Float[Tensor, "t"], at: Int64[Tensor, "b"]) -> Latents:
-    """f(z, t) from the noise that is predicted in z. `alphas`: the cumulative product of the schedule."""
+def consistent(noisy: Latents, predicted: Latents, diffusion: Diffusion, at: Int64[Tensor, "b"]) -> Latents:
+    """f(z, t) from what is predicted of z."""
     ratio = _TIMESTEP_SCALING * at
     skip = _DATA_DEVIATION**2 / (ratio**2 + _DATA_DEVIATION**2)
     out = ratio / (ratio**2 + _DATA_DEVIATION**2) ** 0.5
-    return _wide(skip) * noisy + _wide(out) * _ending(noisy, predicted, alphas, at)
+    return _wide(skip) * noisy + _wide(out) * diffusion.clean(noisy, predicted, at)
 
 
 def told_motion(video: Float[Tensor, "b 3 f i j"], actions: Int64[Tensor, "b f"]) -> Tensor:
@@ -98,22 +99,6 @@ def _guided(model: WorldModel, noisy: Latents, timestep: Int64[Tensor, "b"], con
     return guide(
         model.predict(noisy, timestep, nothing), model.predict(noisy, timestep, condition), text_scale=TEXT_SCALE
     )
-
-
-def _ending(noisy: Latents, predicted: Latents, alphas: Float[Tensor, "t"], at: Int64[Tensor, "b"]) -> Latents:
-    alpha = _wide(alphas[at])
-    return (noisy - (1 - alpha).sqrt() * predicted) / alpha.sqrt()
-
-
-def _ddim(
-    noisy: Latents,
-    predicted: Latents,
-    alphas: Float[Tensor, "t"],
-    later: Int64[Tensor, "b"],
-    earlier: Int64[Tensor, "b"],
-) -> Latents:
-    alpha = _wide(alphas[earlier])
-    return alpha.sqrt() * _ending(noisy, predicted, alphas, later) + (1 - alpha).sqrt() * predicted
 
 
 def _wide(values: Float[Tensor, "b"]) -> Float[Tensor, "b 1 1 1 1"]:

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from reverie.generation import checkpoint
 from reverie.generation.networks import build_ema
-from reverie.generation.sampling import world_scheduler
 from reverie.generation.student import Student
 from reverie.generation.training.distillation import lcm_loss, rglcd_loss
 from reverie.generation.training.films import Batch, batch_of
@@ -149,8 +148,6 @@ def train(
     optimizer = accelerator.prepare(optimizer)
     average = build_ema(trained, decay=_DECAY)
     average.to(accelerator.device)
-    schedule = world_scheduler()
-    alphas = schedule.alphas_cumprod.to(accelerator.device)
     folder.mkdir(parents=True, exist_ok=True)
     step = _resume(folder / _STATE, trained, optimizer, rate, average)
     if student:
@@ -160,7 +157,7 @@ def train(
         while step < config.steps and time.monotonic() - started < max_s:
             generator = torch.Generator().manual_seed(own_seed * 1_000_003 + step)
             batch = batch_of(own_seed, step, config.batch, config.frames)
-            training = Training(model, schedule.add_noise, alphas, generator, student or episodes)
+            training = Training(model, model.diffusion, generator, student or episodes)
             with accelerator.autocast():
                 batch = batch.to(accelerator.device)
                 example = example_of(training, batch) if example_of else None

@@ -87,7 +87,7 @@ class Episodes:
         self._lora.learn(
             lambda: trajectory_loss(
                 lambda noisy, timestep: model.predict(noisy, timestep, condition),
-                training.add_noise, trajectory, len(training.alphas), training.generator,
+                training.diffusion, trajectory, training.generator,
             )
         )  # fmt: skip
 

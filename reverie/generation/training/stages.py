@@ -8,12 +8,11 @@
     lcm     a student of the base that needs few steps (`distillation`); rglcd: with a reward
     slow    the base again, on episodes that an adapter has stored (`slow_fast`)
 
-All losses over noise are |e - e(z_t, t)|^2 with t drawn evenly.
+All losses over noise are those of the model's prediction (`diffusion`), squared, with t drawn evenly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from reverie.generation.conditioning import Condition
+from reverie.generation.diffusion import NUM_TIMESTEPS, Diffusion
 from reverie.generation.training.films import Batch
 from reverie.generation.world_model import WorldModel
 
@@ -37,8 +37,7 @@ class Training:
     """What a stage's loss needs beside the batch."""
 
     model: WorldModel
-    add_noise: Callable[[Tensor, Tensor, Tensor], Tensor]
-    alphas: Tensor  # (T,) the cumulative product of the noise schedule
+    diffusion: Diffusion
     generator: torch.Generator
     helper: Any = None  # what a stage has beside the model: a student, episodes
 
@@ -72,10 +71,12 @@ def noise_loss(training: Training, example: Example) -> Tensor:
     """Over the frames that are not given."""
     latents, condition, known = example
     generator = training.generator
-    timestep = torch.randint(len(training.alphas), (len(latents),), generator=generator).to(latents.device)
+    timestep = torch.randint(NUM_TIMESTEPS, (len(latents),), generator=generator).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents)
-    predicted = training.model.predict(training.add_noise(latents, noise, timestep), timestep, condition)
-    return nn.functional.mse_loss(predicted[:, :, known:], noise[:, :, known:])
+    diffusion = training.diffusion
+    predicted = training.model.predict(diffusion.noised(latents, noise, timestep), timestep, condition)
+    target = diffusion.target(latents, noise, timestep)
+    return nn.functional.mse_loss(predicted[:, :, known:], target[:, :, known:])
 
 
 def base_example(training: Training, batch: Batch) -> Example:
@@ -127,10 +128,10 @@ def picture_of(training: Training, batch: Batch, example: Example | None) -> Ten
         made = model.decode(model.encode(frames))
     else:
         latents, condition, known = example
-        at = torch.full((len(latents),), 3 * len(training.alphas) // 5, device=latents.device)
-        alpha = training.alphas[at].reshape(-1, 1, 1, 1, 1)
-        noisy = training.add_noise(latents, torch.randn(latents.shape, generator=training.generator).to(latents), at)
-        ending = (noisy - (1 - alpha).sqrt() * model.predict(noisy, at, condition)) / alpha.sqrt()
+        at = torch.full((len(latents),), 3 * NUM_TIMESTEPS // 5, device=latents.device)
+        noise = torch.randn(latents.shape, generator=training.generator).to(latents)
+        noisy = training.diffusion.noised(latents, noise, at)
+        ending = training.diffusion.clean(noisy, model.predict(noisy, at, condition), at)
         frames = model.decode(latents[:1])
         made = model.decode(torch.cat([latents[:1, :, :known], ending[:1, :, known:]], dim=2))
     rows = [video[0].permute(0, 2, 1, 3).flatten(2) for video in (frames, made)]
