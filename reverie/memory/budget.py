@@ -12,17 +12,24 @@ most of them will not become key frames, and room for all of them at once would 
 
 from __future__ import annotations
 
+import math
+import sqlite3
 from collections.abc import Container, Iterable, Iterator
 
 from reverie.memory.names import LABEL_BYTES
 from reverie.memory.pictures import bytes_on_disk
-from reverie.memory.pins import ROW_BYTES
+from reverie.memory.pins import ROW_BYTES, pinned_bytes
 from reverie.memory.store import DATABASE, Store
 from reverie.types import Item, Observation
 
 HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
+_PARTS, _LOG_PARTS = 64, 4  # of the budget in one transaction about a 64th, and 4 times that in the log
 _PICTURE_PARTS = 4  # of a part's rows: what its pictures may take
+_UNFADING = (
+    "stream", "gap", "forgotten", "faded", "pin", "encoder", "centre", "entity", "alias", "template", "consent", "note",
+    "note_link",
+)  # fmt: skip
 
 
 class Budget:
@@ -30,8 +37,8 @@ class Budget:
 
     def __init__(self, store: Store, max_bytes: int, max_picture_bytes: int) -> None:
         self._store, self.max_bytes, self._max_picture_bytes = store, max_bytes, max_picture_bytes
-        self.part_bytes = min(max(max_bytes // 64, 16 << 10), 1 << 20)  # of rows in one transaction
-        self.log_bytes = 80 * _BLOCK_BYTES + 4 * self.part_bytes
+        self.part_bytes = min(max(max_bytes // _PARTS, 16 << 10), 1 << 20)  # of rows in one transaction
+        self.log_bytes = 80 * _BLOCK_BYTES + _LOG_PARTS * self.part_bytes
 
     @property
     def high_bytes(self) -> int:
@@ -58,6 +65,21 @@ class Budget:
     def filled(self) -> int:
         """What is occupied once free pages are given back, the log's share included."""
         return self._store.num_database_bytes() - self.free() + self.log_bytes + self._beside()
+
+    def least(self) -> int:
+        """About what stays filled when all that may fade has: empty tables, pins, what was taught and noted."""
+        db = self._store.writer
+        (trees, schema_bytes) = db.execute(
+            "SELECT 1 + count(*) FILTER (WHERE rootpage), sum(length(sql)) FROM sqlite_schema"
+        ).fetchone()
+        rows = sum(_row_bytes(db, table) for table in _UNFADING)
+        files = self._beside() - self._store.pictures.allocated_bytes()
+        tables = int(trees) * self._store.page_bytes + int(schema_bytes)
+        return tables + rows + pinned_bytes(db, self._store.root) + files + self.log_bytes
+
+    def enough(self, least_bytes: int) -> int:
+        """A budget that what cannot fade fits into: the log's share grows with it."""
+        return math.ceil((least_bytes - _LOG_PARTS * self.part_bytes) / (HIGH - _LOG_PARTS / _PARTS))
 
     def free(self) -> int:
         """Pages of the database that hold nothing: what is written next goes there."""
@@ -106,6 +128,13 @@ class Budget:
             return num_bytes, 0
         blocks = -(-len(item.thumbnail) // _BLOCK_BYTES) + 1  # and its folder's
         return num_bytes, blocks * _BLOCK_BYTES
+
+
+def _row_bytes(db: sqlite3.Connection, table: str) -> int:
+    """Bytes of the values in a table, numbers counted by their digits."""
+    columns = [name for (name,) in db.execute("SELECT name FROM pragma_table_info(?)", (table,))]
+    lengths = " + ".join(f"coalesce(length(CAST({column} AS BLOB)), 0)" for column in columns)
+    return int(db.execute(f"SELECT coalesce(sum({lengths}), 0) FROM {table}").fetchone()[0])
 
 
 def _names(item: Item) -> Iterator[str]:

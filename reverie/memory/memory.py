@@ -94,8 +94,6 @@ class Memory(Upkeep, Semantic):
             every_ns = ns(config.consolidate_every_s)
             self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)
         self._finisher = Finisher(self._finish)
-        if not store.settled:
-            self._finisher.start()
 
     @classmethod
     def open(
@@ -111,6 +109,8 @@ class Memory(Upkeep, Semantic):
     ) -> Memory:
         """Open the memory in a directory; mode "w" makes it if need be.
 
+        Opened for writing, one that takes more than `max_bytes` is made coarser until it fits.
+
         Args:
             path: the directory, on a local disk.
             text_encoder: embeds what is said and written, names, and questions.
@@ -125,10 +125,11 @@ class Memory(Upkeep, Semantic):
         Raises:
             MemoryLocked: another writer has it.
             MemoryDamaged, MemoryTooNew: the file cannot be read; it stays as it is.
-            MemoryFull: no space to create it.
+            MemoryFull: no space to create it, or a reader holds the log of one that has to shrink to `max_bytes`.
             MemoryStoreError: mode "r" and nothing is there.
             MemoryKeyError: the key is missing or wrong, or the memory is not encrypted.
-            ConfigError: mode "w", and what is pinned takes more than half of `max_bytes`.
+            ConfigError: mode "w", and what is pinned takes more than half of `max_bytes`, or, with all else that cannot
+                fade, more than it. Nothing was made coarser.
         """
         config = config or MemoryConfig()
         key = key.encode() if isinstance(key, str) else key
@@ -139,6 +140,9 @@ class Memory(Upkeep, Semantic):
                 if mode == "w":
                     memory._remove_orphans()
                     memory._check_pins()
+                    memory._fit()
+            if not store.settled:
+                memory._finisher.start()
             return memory
         except BaseException:
             store.close()
@@ -327,6 +331,12 @@ class Memory(Upkeep, Semantic):
         """One try to fold what was forgotten out of the log."""
         with self._write_lock, self._read_lock:
             return self._closed or self._store.reclaim(patient=False)
+
+    def _fit(self) -> None:
+        """Into the budget, where a larger one has been used."""
+        with self._writing() as ingest:
+            if self._room is not None and self._room.fit():
+                ingest.reset()
 
     def _remove_orphans(self) -> None:
         """Pictures whose row was never committed."""

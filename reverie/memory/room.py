@@ -14,7 +14,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from typing import Literal
 
-from reverie.errors import MemoryFull
+from reverie.errors import ConfigError, MemoryFull
 from reverie.memory import facts, familiarity, lexical, merging, names
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, Need, demote
@@ -53,6 +53,28 @@ class Room:
         self._ranked: list[Victim] | None = None
         self._fresh_bytes = 0
 
+    def fit(self) -> bool:
+        """Bring a memory into its budget that was kept with a larger one. Return whether anything was made coarser.
+
+        Raises:
+            ConfigError: what cannot fade takes more. Nothing was made coarser.
+            MemoryFull: a reader holds the log.
+        """
+        budget = self.budget
+        if budget.filled() <= budget.max_bytes:
+            return False
+        if (least_bytes := budget.least()) > budget.high_bytes:
+            raise ConfigError(
+                f"what cannot fade of the memory at {self._store.root} (tables, pins, what was taught and noted) takes "
+                f"{least_bytes} bytes with the log, and the budget is {budget.max_bytes}: open it with max_bytes of at "
+                f"least {budget.enough(least_bytes)}, or let some of it go: reverie memory unpin, reverie forget; "
+                "nothing was made coarser, and until then it can be read"
+            )
+        self._drop_labels()
+        self.demote(budget.high_bytes)
+        self.make_room(0)
+        return True
+
     def make_room(self, needed_bytes: int) -> bool:
         """Before a transaction that brings so many bytes. Return whether the short term or labels were touched.
 
@@ -76,7 +98,7 @@ class Room:
             if reader_holds_log or not self._store.reclaim():
                 raise MemoryFull(
                     f"a reader has held the log of the memory at {self._store.root}, and without it there is no room "
-                    f"in the budget of {budget.max_bytes} bytes: end what reads there for long, then write again"
+                    f"in the budget of {budget.max_bytes} bytes: end what reads there for long, then try again"
                 )
             if self._would_pass(needed_bytes):
                 raise MemoryFull(
