@@ -19,7 +19,7 @@ from reverie.errors import MemoryFull
 from reverie.memory import facts, familiarity, lexical, merging, names
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, Need, demote
-from reverie.memory.retention import Ranking, Victim, worth
+from reverie.memory.retention import Policy, Ranking, Victim
 from reverie.memory.store import Store
 from reverie.memory.stretches import ROW_BYTES, Demoted
 
@@ -29,7 +29,9 @@ _FAMILIARITY_SHARE = 16  # of what is stored: what the filters of hours take at 
 _LABEL_SHARE = 8  # of it may be taken by labels before those go that nothing names any more
 _FACT_SHARE = 8  # of it: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
-_FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
+_FRESH_SHARE = 16  # of the budget may be written before all events are ranked anew, new ones among the old
+_BYTES_A_RANK = 64  # brought by a write, for which it ranks an event
+_WITHOUT_PICTURE = 0.9  # of the events at level 2: those that stand out less
 _EPISODE_SHARE = 64  # of it: an episode's sentences take at most this, halved until they do: joining has to fit the log
 _SHORT_TERM_SHARE = 8  # of it: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
@@ -41,9 +43,9 @@ class Room:
     """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
 
     def __init__(
-        self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int, word_bits: int = WORD_BITS
+        self, store: Store, budget: Budget, policy: Policy, short_term_ns: int, word_bits: int = WORD_BITS
     ) -> None:
-        self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
+        self._store, self.budget, self._policy, self._short_term_ns = store, budget, policy, short_term_ns
         self._word_bits = word_bits
         self._max_text_bytes = merging.MAX_TEXT_BYTES
         while self._max_text_bytes * _EPISODE_SHARE > max(budget.stored_bytes, 1):
@@ -54,6 +56,7 @@ class Room:
     def rank_again(self) -> None:
         """What is ranked does not hold any more: events came, were pinned, recalled, joined or erased."""
         self._ranked: list[Victim] | None = None
+        self._next_ranking: Ranking | None = None
         self._fresh_bytes = 0
 
     def make_room(self, needed_bytes: int) -> bool:
@@ -65,8 +68,8 @@ class Room:
         budget, touched = self.budget, False
         reader_holds_log = not self.fold_log()
         self._fresh_bytes += needed_bytes
-        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE:
-            self.rank_again()
+        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE and self._ranked is not None:
+            self._rank_ahead(1 + needed_bytes // _BYTES_A_RANK)
         if not reader_holds_log:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:
@@ -143,13 +146,19 @@ class Room:
         self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
         self.in_steps(lambda db, most: facts.trim(db, self.budget.stored_bytes // _FACT_SHARE, most))
         most_rows = self.budget.stored_bytes // _SHORT_TERM_SHARE // ROW_BYTES
+        self._ranking = self._next_ranking or Ranking(self._store.writer, self._policy)
         ranked = self._ranking.victims(short_term_ns, most_rows)
         heapify(ranked)
-        self._ranked = ranked
-        rows = self._store.writer.execute("SELECT surprise, repeats, strength FROM event WHERE NOT open").fetchall()
-        values = sorted(worth(*row) for row in rows)
-        self._picture_worth = values[len(values) * 9 // 10] if values else 0.0
+        self._ranked, self._next_ranking, self._fresh_bytes = ranked, None, 0
+        self._picture_worth = self._ranking.outstanding(_WITHOUT_PICTURE)
         return ranked
+
+    def _rank_ahead(self, num_events: int) -> None:
+        """Score so many events anew; what is ranked holds until all are."""
+        if self._next_ranking is None:
+            self._next_ranking = Ranking(self._store.writer, self._policy)
+        if not self._next_ranking.read(num_events):
+            self._rank(self._short_term_ns)
 
     def _sink(
         self, target_bytes: int, demoted: Demoted, need: Need = "some", most_bytes: int = _ALL_BYTES
