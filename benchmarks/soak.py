@@ -4,8 +4,8 @@
 
 The stream is synthetic and seeded: one moment a second (a 512-dimensional vector near one of 200 scene centres,
 a new scene every 20-60 s with a 3 kB key frame), an utterance of eight words every 20 s (384-dimensional bag of
-words), written in batches of 10 s with `durability="normal"`. Every simulated 10 minutes one question is asked of a
-reader. The run ends after `--days` of stream or `--minutes` of wall time, whichever comes first, and says which.
+words), written in batches of 10 s, each on disk when the call returns. Every simulated 10 minutes one question is asked
+of a reader. The run ends after `--days` of stream or `--minutes` of wall time, whichever comes first, and says which.
 
 - disk: the largest size of the directory, measured every simulated 10 minutes, over the budget;
 - RAM: slope of the process's resident bytes over simulated days, after the second day;
@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
 from reverie.clock import ManualClock
-from reverie.memory import Memory, MemoryConfig, StoreConfig
+from reverie.memory import Memory, MemoryConfig
 from reverie.types import Item, Label, Modality, Observation, Query, StreamStart, TimeSpan, Watermark, ns
 
 DAY_S, BATCH_S, ASK_EVERY_S = 86_400, 10, 600
@@ -117,7 +117,7 @@ def main() -> None:
     path: Path = args.work / "soak.memory"
     shutil.rmtree(path, ignore_errors=True)
     rng, clock = np.random.default_rng(7), ManualClock()
-    config = MemoryConfig(max_bytes=args.max_bytes, store=StoreConfig(durability="normal"))
+    config = MemoryConfig(max_bytes=args.max_bytes)
     encoder = WordVectors()
     started = time.perf_counter()
     write_s: list[float] = []

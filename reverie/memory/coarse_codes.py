@@ -29,6 +29,7 @@ _FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
 _UPPER = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
 _LEVELS = np.concatenate([-_UPPER[::-1], _UPPER])
 _BETWEEN = (_LEVELS[1:] + _LEVELS[:-1]) / 2
+_PAIRS = np.stack([_LEVELS.repeat(16), np.tile(_LEVELS, 16)], axis=1)  # by byte
 
 
 def code_bytes(width: int, bits: int = 4) -> int:
@@ -49,7 +50,7 @@ def decode(code: bytes, scale: float, centre: Float32[ndarray, "d"]) -> Float32[
     """The unit vector that a code stands for; a code of one bit a number, as memories had before, is of signs."""
     packed, width = np.frombuffer(code, np.uint8), len(centre)
     if len(packed) == code_bytes(width):
-        levels = _LEVELS[np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:width]]
+        levels = _PAIRS[packed].reshape(-1)[:width]
     else:
         levels = 2 * np.unpackbits(packed, count=width).astype(np.float32) - 1
     vector = centre + np.float32(scale) * levels

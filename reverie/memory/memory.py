@@ -37,7 +37,6 @@ from reverie.memory.ingest import Ingest
 from reverie.memory.names import Names
 from reverie.memory.picture_check import named_pictures
 from reverie.memory.records import ForgetReceipt, Tally, WriteReceipt
-from reverie.memory.retention import Ranking
 from reverie.memory.room import Room
 from reverie.memory.schema import MODALITIES
 from reverie.memory.search import Search
@@ -87,9 +86,8 @@ class Memory(Upkeep, Semantic):
                 config.extract_facts,
             )
             if config.max_bytes is not None:
-                ranking = Ranking(store.writer, config.forgetting)
                 budget = Budget(store, config.max_bytes, config.max_picture_bytes)
-                self._room = Room(store, budget, ranking, ns(config.short_term_s), config.word_filter_bits)
+                self._room = Room(store, budget, config.forgetting, ns(config.short_term_s), config.word_filter_bits)
             ttl_ns = None if config.ttl_s is None else ns(config.ttl_s)
             every_ns = ns(config.consolidate_every_s)
             self._consolidation = Consolidation(store, self._room, clock, ttl_ns, every_ns, self._expire)

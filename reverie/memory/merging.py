@@ -13,7 +13,7 @@ from reverie.memory.pins import is_pinned
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.rows import LABEL_DTYPE, label_rows
 from reverie.memory.stretches import INSIDE, TEXT_CODES, VISION, Demoted, Stretch, delete_rows, select, stretch_of
-from reverie.memory.summary import central_sentences
+from reverie.memory.summary import central_sentences, fits
 from reverie.memory.thinning import MAX_LABELS, is_held
 
 _MAX_THINGS = 4
@@ -92,10 +92,13 @@ def sum_up(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, max_text_
         "ORDER BY o.start_ns, o.id",
         (*stretch.bounds, *TEXT_CODES),
     ).fetchall()
-    texts = [row[1] for row in rows]
-    decoder = Decoder(db)
-    vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
-    numbers = central_sentences(texts, vectors, max_text_bytes >> (stretch.level - EPISODE_LEVEL))
+    texts, max_bytes = [row[1] for row in rows], max_text_bytes >> (stretch.level - EPISODE_LEVEL)
+    if fits(texts, max_bytes):
+        numbers = list(range(len(texts)))
+    else:
+        decoder = Decoder(db)
+        vectors = [None if code is None else decoder.vector(scale, code, centre) for _, _, scale, code, centre in rows]
+        numbers = central_sentences(texts, vectors, max_bytes)
     if stretch.episode is not None and stretch.level == EPISODE_LEVEL:
         numbers += episodes.kept_sentences(db, stretch.episode, texts)
     chosen = {rows[number][0] for number in numbers}

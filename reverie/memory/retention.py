@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from math import log, log1p
 from typing import Any, Literal
 
+import numpy as np
+
 from reverie.memory.pins import pinned_events
 from reverie.memory.schema import EVERY_MODALITY, MODALITY_CODES
 from reverie.types import NS_PER_S, Modality
@@ -31,6 +33,7 @@ _DAY_S = 86_400.0
 _FADES_IN_DAYS = 5.0
 _LEVEL_FACTOR = log(4.0)
 _EPISODE_S = 600.0
+_ALL = 1 << 62
 _LAST = 1e15  # beyond every time in seconds and every count
 EPISODE_LEVEL, LAST_LEVEL = 3, 9
 
@@ -44,11 +47,26 @@ _EVENTS = (
 
 
 class Ranking:
-    """Scores events of one open memory under one policy. Equal memories give equal scores."""
+    """Scores the events of one open memory under one policy, as of when it was made. Equal memories give equal scores.
+
+    It may be made a few events at a time, by `read`, so that no write waits for all; asking it reads the rest.
+    """
 
     def __init__(self, db: sqlite3.Connection, policy: Policy) -> None:
-        self._db, self._policy = db, policy
-        self._now_ns, self._visits = 0, Counter[str]()
+        self._db, self._policy, self._now_ns = db, policy, now_ns(db)
+        by_visits = policy in ("least_visited", "most_visited")
+        self._visits = _visits_by_place(db) if by_visits else Counter[str]()
+        self._read: list[Victim] = []
+        self._worths: list[float] = []
+        self._last_event = 0
+
+    def read(self, most: int = _ALL) -> bool:
+        """Score so many more closed events. False when these were the last."""
+        rows = self._db.execute(_EVENTS + "AND e.id > ? ORDER BY e.id LIMIT ?", (self._last_event, most)).fetchall()
+        self._read.extend(self._scored(rows))
+        self._worths.extend(worth(row[4], row[7], row[5]) for row in rows)
+        self._last_event = rows[-1][0] if rows else self._last_event
+        return len(rows) == most
 
     def victims(self, short_term_ns: int | None, most_rows: int = 0) -> list[Victim]:
         """Every closed event that may be demoted, in no order; pinned ones never are.
@@ -57,24 +75,25 @@ class Ranking:
         and so are those that hold its last picture and boxes, from which segmentation goes on. None: none is.
         `most_rows`: of the former the newest of all streams, that have no more observations than this.
         """
-        rows = self._db.execute(_EVENTS + "ORDER BY e.id").fetchall()
-        self._now_ns = now_ns(self._db)
-        if self._policy in ("least_visited", "most_visited"):
-            self._visits = _visits_by_place(self._db)
+        self.read()
         spared = pinned_events(self._db)
         if short_term_ns is not None:
             spared |= _needed_to_go_on(self._db) | _short_term(self._db, short_term_ns, most_rows)
-        return list(self._scored(rows, spared))
+        return [victim for victim in self._read if victim[2] not in spared]
+
+    def outstanding(self, share: float) -> float:
+        """The worth that this share of the closed events do not pass; 0 when there is none."""
+        self.read()
+        place = int(len(self._worths) * share)
+        return float(np.partition(self._worths, place)[place]) if self._worths else 0.0
 
     def again(self, event: int) -> Victim | None:
         """An event with the score that it has now, None when it is no more."""
         rows = self._db.execute(_EVENTS + "AND e.id = ?", (event,)).fetchall()
-        return next(self._scored(rows, set()), None)
+        return next(self._scored(rows), None)
 
-    def _scored(self, rows: list[Any], spared: set[int]) -> Iterator[Victim]:
+    def _scored(self, rows: list[Any]) -> Iterator[Victim]:
         for event, start, end, level, surprise, strength, recalled, repeats, anchor, place in rows:
-            if event in spared:
-                continue
             wall_ns = anchor + end
             if self._policy == "retention":
                 days = max(self._now_ns - max(wall_ns, recalled or wall_ns), 0) / NS_PER_S / _DAY_S

@@ -1,10 +1,11 @@
 """Making room: the least retained events are demoted, in small transactions, until a write fits the budget.
 
-Between the low and the high mark every write demotes a little more than it brings, so that none waits long; above
-the high mark it demotes until it fits. Each transaction demotes about as many rows as one part of a write brings, and
-the log is folded in between, so a kill anywhere leaves a memory that opens and goes on, and the log stays in its share
-of the budget. A reader that holds the log stops this: then the writer waits for it (the busy timeout) and, if there is
-no room left, says so instead of breaking the promise.
+Between the low and the high mark every write demotes a little more than it brings, so that none waits long: when that
+takes many demotions, because thousands of events come to the same level, it makes do with some, the more the nearer the
+high mark is. Above that it demotes until it fits. Each transaction demotes about as many rows as one part of a write
+brings, and the log is folded in between, so a kill anywhere leaves a memory that opens and goes on, and the log stays
+in its share of the budget. A reader that holds the log stops this: then the writer waits for it (the busy timeout) and,
+if there is no room left, says so instead of breaking the promise.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from reverie.errors import ConfigError, MemoryFull
 from reverie.memory import facts, familiarity, lexical, merging, names
 from reverie.memory.budget import Budget
 from reverie.memory.demotion import WORD_BITS, Need, demote
-from reverie.memory.retention import Ranking, Victim, worth
+from reverie.memory.retention import Policy, Ranking, Victim
 from reverie.memory.store import Store
 from reverie.memory.stretches import ROW_BYTES, Demoted
 
@@ -28,29 +29,34 @@ _FAMILIARITY_SHARE = 16  # of what is stored: what the filters of hours take at 
 _LABEL_SHARE = 8  # of it may be taken by labels before those go that nothing names any more
 _FACT_SHARE = 8  # of it: what facts take at most; superseded ones go first
 _VACUUM_PAGES = 64  # given back in one transaction
-_FRESH_SHARE = 16  # of the budget may be written before new events are ranked among the old ones
+_FRESH_SHARE = 16  # of the budget may be written before all events are ranked anew, new ones among the old
+_BYTES_A_RANK = 64  # brought by a write, for which it ranks an event
+_WITHOUT_PICTURE = 0.9  # of the events at level 2: those that stand out less
 _EPISODE_SHARE = 64  # of it: an episode's sentences take at most this, halved until they do: joining has to fit the log
 _SHORT_TERM_SHARE = 8  # of it: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
+_HASTE = 40  # halfway between the marks demotions may write so many times what a write brings
+_ALL_BYTES = 1 << 62
 
 
 class Room:
     """Keeps one open memory within its budget. Not thread-safe: `Memory` holds its write lock around it."""
 
     def __init__(
-        self, store: Store, budget: Budget, ranking: Ranking, short_term_ns: int, word_bits: int = WORD_BITS
+        self, store: Store, budget: Budget, policy: Policy, short_term_ns: int, word_bits: int = WORD_BITS
     ) -> None:
-        self._store, self.budget, self._ranking, self._short_term_ns = store, budget, ranking, short_term_ns
+        self._store, self.budget, self._policy, self._short_term_ns = store, budget, policy, short_term_ns
         self._word_bits = word_bits
         self._max_text_bytes = merging.MAX_TEXT_BYTES
         while self._max_text_bytes * _EPISODE_SHARE > max(budget.stored_bytes, 1):
             self._max_text_bytes //= 2
-        self._used_labels = 0
+        self._used_labels = self._unmerged_bytes = 0
         self.rank_again()
 
     def rank_again(self) -> None:
         """What is ranked does not hold any more: events came, were pinned, recalled, joined or erased."""
         self._ranked: list[Victim] | None = None
+        self._next_ranking: Ranking | None = None
         self._fresh_bytes = 0
 
     def fit(self) -> bool:
@@ -84,12 +90,14 @@ class Room:
         budget, touched = self.budget, False
         reader_holds_log = not self.fold_log()
         self._fresh_bytes += needed_bytes
-        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE:
-            self.rank_again()
+        if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE and self._ranked is not None:
+            self._rank_ahead(1 + needed_bytes // _BYTES_A_RANK)
         if not reader_holds_log:
             over = budget.filled() + needed_bytes - budget.low_bytes
             if over > 0:
-                self.demote(budget.filled() - min(over, 2 * needed_bytes))
+                left = budget.high_bytes - budget.filled() - needed_bytes
+                most_bytes = int(_HASTE * needed_bytes * over / max(left, 1))
+                self.demote(budget.filled() - min(over, 2 * needed_bytes), most_bytes=most_bytes)
                 touched = self._drop_labels()
             if budget.filled() + needed_bytes > budget.high_bytes:
                 touched |= self.demote(budget.high_bytes - needed_bytes, at_all_costs=True)
@@ -107,17 +115,18 @@ class Room:
                 )
         return touched
 
-    def demote(self, target_bytes: int, at_all_costs: bool = False) -> bool:
+    def demote(self, target_bytes: int, at_all_costs: bool = False, most_bytes: int = _ALL_BYTES) -> bool:
         """Sink the water level until no more than this is filled. Return whether the short term was touched.
 
         `at_all_costs`: when all else is not enough the short term is not spared, nor what is alone in its stream.
+        `most_bytes`: what demotions may write at most, about (see `Demoted.num_bytes`), whether or not that is enough.
         """
         demoted = Demoted()
         was_ranked = self._ranked is not None
-        outcome = self._sink(target_bytes, demoted)
+        outcome = self._sink(target_bytes, demoted, most_bytes=most_bytes)
         if outcome == "used up" and was_ranked and (at_all_costs or self._fresh_bytes > self.budget.part_bytes):
             self.rank_again()  # events came since
-            outcome = self._sink(target_bytes, demoted)
+            outcome = self._sink(target_bytes, demoted, most_bytes=most_bytes)
         if outcome == "used up" and at_all_costs:
             self.rank_again()
             outcome = self._sink(target_bytes, demoted, "more")
@@ -126,7 +135,9 @@ class Room:
             self._rank(None)
             self._sink(target_bytes - self.budget.part_bytes, demoted, "all")  # not in every write
             self.rank_again()
-        for _ in range(-(-demoted.text_bytes // _MERGE_BYTES)):
+        self._unmerged_bytes += demoted.text_bytes
+        while self._unmerged_bytes >= _MERGE_BYTES:
+            self._unmerged_bytes -= _MERGE_BYTES
             self._merge_index()
         return touched
 
@@ -157,21 +168,36 @@ class Room:
         self.in_steps(lambda db, _: familiarity.trim(db, limit, self.budget.part_bytes))
         self.in_steps(lambda db, most: facts.trim(db, self.budget.stored_bytes // _FACT_SHARE, most))
         most_rows = self.budget.stored_bytes // _SHORT_TERM_SHARE // ROW_BYTES
+        self._ranking = self._next_ranking or Ranking(self._store.writer, self._policy)
         ranked = self._ranking.victims(short_term_ns, most_rows)
         heapify(ranked)
-        self._ranked = ranked
-        rows = self._store.writer.execute("SELECT surprise, repeats, strength FROM event WHERE NOT open").fetchall()
-        values = sorted(worth(*row) for row in rows)
-        self._picture_worth = values[len(values) * 9 // 10] if values else 0.0
+        self._ranked, self._next_ranking, self._fresh_bytes = ranked, None, 0
+        self._picture_worth = self._ranking.outstanding(_WITHOUT_PICTURE)
         return ranked
 
-    def _sink(self, target_bytes: int, demoted: Demoted, need: Need = "some") -> Literal["met", "used up", "held"]:
-        """Demote what is ranked until the target is met, all is used up, or a reader is found to hold the log."""
+    def _rank_ahead(self, num_events: int) -> None:
+        """Score so many events anew; what is ranked holds until all are."""
+        if self._next_ranking is None:
+            self._next_ranking = Ranking(self._store.writer, self._policy)
+        if not self._next_ranking.read(num_events):
+            self._rank(self._short_term_ns)
+
+    def _sink(
+        self, target_bytes: int, demoted: Demoted, need: Need = "some", most_bytes: int = _ALL_BYTES
+    ) -> Literal["met", "spent", "used up", "held"]:
+        """Demote what is ranked until the target is met, so much is written, all is used up, or a reader holds the log.
+
+        What joins an episode may free nothing yet: the next transaction is twice as large then, so that few are synced.
+        """
         ranked = self._rank(self._short_term_ns) if self._ranked is None else self._ranked
+        wanted_bytes = 0
         while (excess_bytes := self.budget.filled() - target_bytes) > 0:
             if not ranked:
                 return "used up"
-            self._demote_some(ranked, min(excess_bytes, self.budget.part_bytes), demoted, need)
+            if demoted.num_bytes >= most_bytes:
+                return "spent"
+            wanted_bytes = min(max(excess_bytes, 2 * wanted_bytes), self.budget.part_bytes)
+            self._demote_some(ranked, min(wanted_bytes, most_bytes - demoted.num_bytes), demoted, need)
             if not self.fold_log():
                 return "held"
         return "met"
@@ -192,7 +218,7 @@ class Room:
             kept = min(max(self.budget.max_bytes >> 14, low), high)
             db.execute("DELETE FROM revision WHERE id <= (SELECT max(id) FROM revision) - ?", (kept,))
         self._store.pictures.remove(sorted(demoted.pictures), lasting=False)
-        total.text_bytes += demoted.text_bytes
+        total.add(demoted)
 
     def _drop_labels(self) -> bool:
         """Labels that no row names any more go, when all take much of the budget. Return whether any did."""

@@ -35,6 +35,12 @@ class Demoted:
         """About what they made the log grow by: a few pages for an event, its rows, and texts in their index."""
         return _EVENT_BYTES * self.events + ROW_BYTES * self.rows + _TEXT_FACTOR * self.text_bytes
 
+    def add(self, others: Demoted) -> None:
+        self.events += others.events
+        self.rows += others.rows
+        self.text_bytes += others.text_bytes
+        self.pictures |= others.pictures
+
 
 @dataclass(frozen=True, slots=True)
 class Stretch:

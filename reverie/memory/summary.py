@@ -26,11 +26,14 @@ def central_sentences(
     frequency = Counter(term for own in terms for term in own)
     most = log(len(texts) + 1)
     spaces = {vector.shape for vector in vectors if vector is not None}
-    means = {shape: sum(v for v in vectors if v is not None and v.shape == shape) for shape in spaces}
+    sums = {shape: sum(v for v in vectors if v is not None and v.shape == shape) for shape in spaces}
+    norms = {shape: float(np.linalg.norm(total)) for shape, total in sums.items()}
 
     def worth(number: int) -> float:
         vector, own = vectors[number], terms[number]
-        central = 0.0 if vector is None else _cosine(vector, np.asarray(means[vector.shape]))
+        central = 0.0
+        if vector is not None and (norm := float(np.linalg.norm(vector)) * norms[vector.shape]) > 0:
+            central = float(vector @ sums[vector.shape]) / norm
         informative = sum(log((len(texts) + 1) / frequency[term]) for term in own) / (len(own) or 1) / most
         return 0.5 * central + 0.5 * informative
 
@@ -44,6 +47,6 @@ def central_sentences(
     return sorted(kept.values())
 
 
-def _cosine(a: ndarray, b: ndarray) -> float:
-    norms = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
-    return float(a @ b) / norms if norms > 0 else 0.0
+def fits(texts: Sequence[str], max_bytes: int) -> bool:
+    """Whether every one is kept, whatever it is worth."""
+    return len(set(texts)) == len(texts) and sum(len(text.encode()) + 1 for text in texts) <= max_bytes

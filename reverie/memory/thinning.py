@@ -62,9 +62,12 @@ def _keep_moments(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) ->
         "ORDER BY o.start_ns, o.id",
         (*stretch.bounds, VISION),
     ).fetchall()
+    most = most_moments(stretch.level)
+    if len(moments) <= most:
+        return [moment[:3] for moment in moments]
     left = []
     vectors = _comparable(Decoder(db), [moment[5:] for moment in moments])
-    for first, last in runs(vectors, most_moments(stretch.level)):
+    for first, last in runs(vectors, most):
         members = moments[first:last]
         chosen = members[medoid(vectors[first:last])]
         span = (members[0][1], max(member[2] for member in members))

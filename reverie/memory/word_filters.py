@@ -21,7 +21,9 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
@@ -229,18 +231,30 @@ def _places(words: Sequence[str], salt: bytes, width: int) -> list[int]:
 
 def _words(db: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]:
     """The distinct words of each text as the text index has them, but for function words and single letters."""
-    db.execute("CREATE VIRTUAL TABLE temp.worded USING fts5(text, content='', tokenize='porter unicode61')")
-    db.execute("CREATE VIRTUAL TABLE temp.worded_words USING fts5vocab(temp, worded, instance)")
-    try:
-        rows = enumerate((FUNCTION_WORDS, *texts))
-        db.executemany("INSERT INTO temp.worded (rowid, text) VALUES (?, ?)", rows)
-        found: list[list[str]] = [[] for _ in range(len(texts) + 1)]
-        for number, word in db.execute("SELECT DISTINCT doc, term FROM temp.worded_words ORDER BY doc, term"):
-            found[number].append(word)
-    finally:
-        db.execute("DROP TABLE temp.worded_words")
-        db.execute("DROP TABLE temp.worded")
-    skipped = set(found[0])
+    skipped = _function_words()
     return [
-        [word for word in own if word not in skipped and (len(word) > 1 or not word.isascii())] for own in found[1:]
+        [word for word in own if word not in skipped and (len(word) > 1 or not word.isascii())]
+        for own in _terms(db, texts)
     ]
+
+
+@cache
+def _function_words() -> frozenset[str]:
+    """As the text index has them."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        return frozenset(_terms(db, [FUNCTION_WORDS])[0])
+
+
+def _terms(db: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]:
+    """The distinct terms of each text, through an index that stays beside the connection, empty: making one is slow."""
+    if db.execute("SELECT 1 FROM temp.sqlite_schema WHERE name = 'worded_terms'").fetchone() is None:
+        db.execute("CREATE VIRTUAL TABLE temp.worded USING fts5(text, content='', tokenize='porter unicode61')")
+        db.execute("CREATE VIRTUAL TABLE temp.worded_terms USING fts5vocab(temp, worded, instance)")
+    found: list[list[str]] = [[] for _ in texts]
+    try:
+        db.executemany("INSERT INTO temp.worded (rowid, text) VALUES (?, ?)", enumerate(texts))
+        for number, term in db.execute("SELECT DISTINCT doc, term FROM temp.worded_terms ORDER BY doc, term"):
+            found[number].append(term)
+    finally:
+        db.execute("INSERT INTO temp.worded (worded) VALUES ('delete-all')")
+    return found

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from reverie.memory import Memory
+from reverie.memory import Memory, room
+from reverie.memory.demotion import demote
 from reverie.memory.representatives import medoid, runs
 from reverie.memory.store import Store
 from reverie.memory.summary import central_sentences
@@ -120,3 +121,25 @@ def test_no_single_write_pays_for_all_of_a_consolidation(tmp_path, monkeypatch):
         memory.consolidate()
         assert memory.episodes()[: len(beside)] == beside
     assert_whole(tmp_path)
+
+
+def test_no_single_write_pays_for_all_events_that_come_to_one_level(tmp_path, monkeypatch):
+    num_demotions = 0
+
+    def counted(*args):
+        nonlocal num_demotions
+        num_demotions += 1
+        return demote(*args)
+
+    monkeypatch.setattr(room, "demote", counted)
+    each, limit = [], 4 << 20
+    with open_memory(tmp_path, limit) as memory:
+        for number in range(30):
+            items = hour(number)
+            for start in range(0, len(items), 20):
+                num_demotions = 0
+                memory.write(items[start : start + 20])
+                each.append(num_demotions)
+    assert sum(each) > 1000
+    assert max(each) < 200
+    assert bytes_of(tmp_path) <= limit

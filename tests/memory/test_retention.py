@@ -78,6 +78,19 @@ def test_what_is_recalled_or_pinned_goes_later_or_not_at_all(tmp_path):
         assert 3 not in order(memory, "most_visited")
 
 
+def test_a_ranking_that_is_made_a_few_events_at_a_time_equals_one_made_at_once(tmp_path):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([seen(name, at, cut=True) for at, name in enumerate(["cat", "car", "dog"] * 20)])
+        memory.pin(span(20, 30))
+        at_once, bit_by_bit = (Ranking(memory._store.writer, "retention") for _ in range(2))
+        num_reads = 1
+        while bit_by_bit.read(4):
+            num_reads += 1
+        assert num_reads > 2
+        assert bit_by_bit.victims(ns(10), 1000) == at_once.victims(ns(10), 1000)
+        assert bit_by_bit.outstanding(0.9) == at_once.outstanding(0.9) > 0
+
+
 def test_the_short_term_of_a_stream_that_goes_on_is_spared(tmp_path):
     with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
         memory.write([seen(name, at, cut=True) for at, name in enumerate(["cat", "car", "dog"] * 20)])
