@@ -172,8 +172,11 @@ def test_distances_count_the_signs_that_differ(width):
     stored = codes * scales[:, None]
     mean = stored[::1].mean(axis=0)
     naive = ((stored > mean) != (vectors[7] > mean)).sum(axis=1)
-    assert (np.abs(signs.distances(vectors[7], 0, 500).astype(int) - naive) <= 1).all()
-    assert signs.distances(vectors[7], 100, 300).tolist() == signs.distances(vectors[7], 0, 500)[100:300].tolist()
+    assert (np.abs(signs.distances(vectors[7], slice(0, 500)).astype(int) - naive) <= 1).all()
+    assert (
+        signs.distances(vectors[7], slice(100, 300)).tolist()
+        == signs.distances(vectors[7], slice(0, 500))[100:300].tolist()
+    )
     nearest = signs.nearest(vectors[7], 20)
     assert 20 <= len(nearest) <= 40
     assert naive[nearest].max() <= np.sort(naive)[40] + 1
