@@ -79,8 +79,9 @@ class PictureScores:
     def _named(self, most: int) -> Int64[ndarray, "m"]:
         """Rows that either list names, of those that are kept, ascending."""
         keep = None if self._keep.all() else self._keep
+        asked = self._queries.items() if self._config.picture_dense_weight > 0 else ()
         lists = [
-            self._table.nearest(self._queries.items(), most, keep),
+            self._table.nearest(asked, most, keep),
             self._table.nearest([(look.encoder, look.vector) for look in self._looks], most, keep),
         ]
         bearing, worth = self._labels.bearers(self._table, self._config.max_postings)
@@ -91,7 +92,7 @@ class PictureScores:
         if len(bearing) > most:
             bears = np.zeros(len(self._table), bool)
             bears[bearing] = True
-            lists.append(self._table.nearest(self._queries.items(), most, bears))
+            lists.append(self._table.nearest(asked, most, bears))
         return union(lists)
 
     def _evidence(self, rows: Int64[ndarray, "n"] | None) -> PictureEvidence:
