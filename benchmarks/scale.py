@@ -4,8 +4,8 @@
         [--peers [NAMES]] [--peer-python PYTHON] [--json]
 
 Rows and questions are made (see scale_world.py, scale_own.py); no model runs, its vectors come from a table. All rows
-go through `Memory.write` with the default durability (fsync for each call). What an earlier run filled is used again and
-what it measured stays in the table (`--fresh`: nothing is), so sizes can be run one by one.
+go through `Memory.write` with the default durability (fsync for each call). What an earlier run filled is used again,
+and what it measured stays in the table (`--fresh`: nothing is), so sizes can be run one by one.
 
 - append: `Memory.write` of one row to a stream that was written to before (`first`: since the memory was opened it was
   not); batch: of 1,000 rows;
