@@ -55,9 +55,9 @@ class PictureScores:
         self._keep, self._config = keep, config
         self._known = np.full(len(table), np.nan, np.float32)
 
-    def best(self, k: int) -> PictureEvidence:
-        """The evidence of the pictures that may be among the `k` best."""
-        if len(self._table) <= self._config.exact_rows:
+    def best(self, k: int | None) -> PictureEvidence:
+        """The evidence of the pictures that may be among the `k` best (None: of all)."""
+        if k is None or len(self._table) <= self._config.exact_rows:
             return self._evidence(None)
         kept = None if self._keep.all() else np.flatnonzero(self._keep)
         most = length(self._config, k)

@@ -163,7 +163,7 @@ class Search:
             keep &= ~np.isnan(table.arousals.rows)
         passing = None if keep.all() else keep
 
-        def search(wanted: int) -> tuple[list[_Found], float]:
+        def search(wanted: int | None) -> tuple[list[_Found], float]:
             scored = score_texts(table, vectors, matches, passing, wanted, config, query, looks)
             return self._blocks(table, scored, looks, keep, query.k), scored.left
 
@@ -225,7 +225,7 @@ class Search:
         keep = self.index.pictures_kept(streams, _bounds(query.span), self._gap_s)
         scores = PictureScores(table, vectors, labels, looks, keep, self._config)
 
-        def search(wanted: int) -> tuple[list[_Found], float]:
+        def search(wanted: int | None) -> tuple[list[_Found], float]:
             evidence = scores.best(wanted)
             return self._runs(table, scores, evidence, looks, query.k), evidence.left
 

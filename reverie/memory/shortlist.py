@@ -3,8 +3,8 @@
 Beyond `exact_rows`, two lists name them: those nearest by sign codes, and the worthiest of those that the question's
 words name. They are scored exactly and the best are trusted to be the best of all, so every hit has the score that the
 full scan would give it; only a row that neither list names can be missed. What the trusted ones score at least is what
-those left out may score: while a hit is worth less (many may be copies of one scene, or parts of one passage), the
-lists are made longer.
+those left out may score: where a hit is worth less (many may be copies of one scene, or parts of one passage), longer
+lists are made, and then all rows are compared after all.
 """
 
 from __future__ import annotations
@@ -57,14 +57,13 @@ def union(lists: Sequence[Int64[ndarray, "_"]]) -> Int64[ndarray, "m"]:
     return np.unique(np.concatenate([np.zeros(0, np.int64), *lists]))
 
 
-def widened(k: int, search: Callable[[int], tuple[list[Passage], float]]) -> list[Passage]:
-    """What `search` finds with lists made for `k` hits, or for more, until none that is left out may be worth more.
+def widened(k: int, search: Callable[[int | None], tuple[list[Passage], float]]) -> list[Passage]:
+    """What `search` finds with lists made for `k` hits, with longer ones, or without (None): while more may be found.
 
     `search` returns at most `k` passages, and what those that are left out may score (0: nothing).
     """
-    wanted = k
-    while True:
+    for wanted in (k, _LONGER * k):
         found, left = search(wanted)
         if left <= 0 or (len(found) == k and min(passage.score for passage in found) >= left):
             return found
-        wanted *= _LONGER
+    return search(None)[0]

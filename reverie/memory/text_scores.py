@@ -44,21 +44,21 @@ def score_texts(
     queries: dict[int, Float32[ndarray, "d"]],
     matches: Sequence[TermMatches],
     keep: Bool[ndarray, "n"] | None,
-    k: int,
+    k: int | None,
     config: SearchConfig,
     asked: Query,
     looks: Sequence[Look],
 ) -> TextScores:
     """The evidence of the texts that may be among the `k` best, for who is meant and the arousal that is asked for.
 
-    What sounds like one of the `looks` is there, too, with no evidence of its own.
+    Without `k`, that of all. What sounds like one of the `looks` is there, too, with no evidence of its own.
     """
     terms = []
     for term in matches:
         rows, known = table.rows_of(term.ids)
         terms.append((rows, term.bm25[known], term))
     worthy = None
-    if len(table) > config.exact_rows:
+    if k is not None and len(table) > config.exact_rows:
         worthy = _worthy(table, queries, terms, keep, k, config, asked)
     places = np.arange(len(table)) if worthy is None else table.around(worthy, config.context_reach)
     rows = table.order[places]
@@ -79,14 +79,14 @@ def score_texts(
     if keep is not None:
         score = np.where(keep[rows], score, np.float32(0))
     left = 0.0
-    if worthy is not None:
+    if k is not None and worthy is not None:
         named = np.isin(rows, worthy)
         score = np.where(named, score, np.float32(0))  # at the edges some of the context is missing
         num_kept = len(table) if keep is None else np.count_nonzero(keep)
         if num_trusted(config, k) <= len(worthy) < num_kept:
             left = float(score[named].min())
     scored = TextScores(rows=rows, score=score, dense=dense, coverage=coverage, left=left)
-    if worthy is None or not looks:
+    if k is None or worthy is None or not looks:
         return scored
     return _with_rows(scored, table.nearest([(look.encoder, look.vector) for look in looks], length(config, k), keep))
 
