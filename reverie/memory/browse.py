@@ -75,7 +75,7 @@ class Browse:
     def labels(self) -> list[LabelCount]:
         """Every name: classes, colours and sounds counted in observations, objects in visits; commonest first."""
         self._index.refresh()
-        seen = np.concatenate([self._index.pictures.label_id.rows, self._index.texts.label_id.rows])
+        seen = np.concatenate([self._index.pictures.labels.ids.rows, self._index.texts.labels.ids.rows])
         counts = np.bincount(seen) if len(seen) else np.zeros(0, dtype=np.int64)
         visits = dict(self._db.execute("SELECT name, count(*) FROM track GROUP BY name").fetchall())
         found = []
@@ -187,8 +187,9 @@ class Browse:
             chosen = tuple(modality for modality in chosen if modality is Modality.SPEECH)
         spans: list[tuple[int, int, object]] = []
         if Modality.VISION in chosen:
-            until_ns = self._index.shown_until_ns(self._gap_s)
-            spans += self._spans(self._index.pictures, until_ns, streams, (), span)
+            pictures = self._index.pictures
+            until_ns = self._index.shown_until_ns(np.arange(len(pictures)), self._gap_s)
+            spans += self._spans(pictures, until_ns, streams, (), span)
         text_modalities = tuple(modality for modality in chosen if modality in TEXT_MODALITIES)
         if text_modalities:
             texts = self._index.texts

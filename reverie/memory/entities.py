@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -26,7 +26,7 @@ from reverie.errors import UsageError
 from reverie.memory.names import Names
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.records import Entity
-from reverie.memory.vectors import cosines, dequantise, is_unit, quantise
+from reverie.memory.vectors import cosines, dequantise, is_unit, quantise, ramp
 from reverie.types import TimeSpan
 
 Kind = Literal["thing", "face", "voice"]
@@ -205,14 +205,26 @@ def named_in(db: sqlite3.Connection, text: str) -> list[Look]:
     return found
 
 
-def likeness(table: PassageTable, looks: Iterable[Look]) -> tuple[Float32[ndarray, "n"], Int64[ndarray, "n"]]:
-    """(N,) best cosine of each row with a look (0: none in its space), and (N,) the number of that look (-1: none)."""
-    best, which = np.zeros(len(table), np.float32), np.full(len(table), -1, np.int64)
+def with_looks(
+    table: PassageTable,
+    looks: Sequence[Look],
+    rows: Int64[ndarray, "n"] | None,
+    score: Float32[ndarray, "n"],
+    dense: Float32[ndarray, "n"],
+    limits: tuple[float, float],
+) -> tuple[Float32[ndarray, "n"], Float32[ndarray, "n"], Int64[ndarray, "n"]]:
+    """Scores and cosines of rows (None: of all) that may be like looks, and the look that each is owed to (-1: none).
+
+    `limits` are the cosines of other things and of the same thing.
+    """
+    best, which = np.zeros(len(score), np.float32), np.full(len(score), -1, np.int64)
     for number, look in enumerate(looks):
-        near = table.dense({look.encoder: look.vector}, sentence_share=0.0)
+        near = table.dense({look.encoder: look.vector}, sentence_share=0.0, rows=rows)
         which[near > best] = number
         np.maximum(best, near, out=best)
-    return best, which
+    alike = ramp(best, limits)
+    owed = alike > score
+    return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, which, -1)
 
 
 # --- consent ---------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from reverie.memory.vectors import GrowingArray
 _BLOCK_ROWS = 32_768  # 256 kB a word: stays in the second-level cache
 _MEAN_ROWS = 65_536
 _SAMPLE_STEP = 64
+_SPARSE = 3  # one row in so many: those alone are gathered
 _FAR = np.uint16(65_535)
 
 
@@ -49,43 +50,47 @@ class HammingCodes:
         np.greater(vectors, self._mean, out=bits[:, : self._width])
         return np.packbits(bits, axis=1).view(np.uint64)
 
-    def distances(self, query: Float32[ndarray, "d"], first: int, last: int) -> UInt16[ndarray, "n"]:
-        """Bits in which the rows [first, last) differ from the query."""
+    def distances(self, query: Float32[ndarray, "d"], rows: slice | Int64[ndarray, "n"]) -> UInt16[ndarray, "n"]:
+        """Bits in which some rows, or those of a slice with both ends, differ from the query."""
         (asked,) = self._packed(query[None])
-        found = np.empty(last - first, dtype=np.uint16)
-        for start in range(first, last, _BLOCK_ROWS):
-            end = min(start + _BLOCK_ROWS, last)
-            total = np.zeros(end - start, dtype=np.uint16)
+        count = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+        found = np.zeros(count, dtype=np.uint16)
+        for start in range(0, count, _BLOCK_ROWS):
+            end = min(start + _BLOCK_ROWS, count)
+            part = slice(rows.start + start, rows.start + end) if isinstance(rows, slice) else rows[start:end]
             for word, own in zip(self._words, asked, strict=True):
-                total += np.bitwise_count(word.rows[start:end] ^ own)
-            found[start - first : end - first] = total
+                found[start:end] += np.bitwise_count(word.rows[part] ^ own)
         return found
 
     def nearest(
         self, query: Float32[ndarray, "d"], most: int, kept: Bool[ndarray, "n"] | None = None
     ) -> Int64[ndarray, "m"]:
         """At least min(most, kept rows) and not many more than `most` of the nearest rows, ascending."""
-        first, last = 0, len(self._words[0])
-        if kept is not None:
-            inside = np.flatnonzero(kept)
-            if len(inside) <= most:
-                return inside
-            first, last = int(inside[0]), int(inside[-1]) + 1
-        distances = self.distances(query, first, last)
-        num_kept = last - first
-        if kept is not None:
-            distances[~kept[first:last]] = _FAR
-            num_kept = len(inside)
-        if num_kept <= most:
-            return np.arange(first, last)
-        # A bound from a sample, a little too wide: sorting out all distances would take longer than making them.
-        sample = distances[::_SAMPLE_STEP]
-        place = most * 5 // (4 * _SAMPLE_STEP) + 4
-        bound = np.partition(sample, place)[place] if place < len(sample) else _FAR
+        if kept is None:
+            return _closest(self.distances(query, slice(0, len(self._words[0]))), most)
+        inside = np.flatnonzero(kept)
+        if len(inside) <= most:
+            return inside
+        first, last = int(inside[0]), int(inside[-1]) + 1
+        if len(inside) < (last - first) // _SPARSE:
+            return np.asarray(inside[_closest(self.distances(query, inside), most)])
+        distances = self.distances(query, slice(first, last))
+        distances[~kept[first:last]] = _FAR
+        return _closest(distances, most) + first
+
+
+def _closest(distances: UInt16[ndarray, "n"], most: int) -> Int64[ndarray, "m"]:
+    """Places of at least min(most, all that are not far) and not many more than `most` of the least, ascending."""
+    if len(distances) <= most:
+        return np.arange(len(distances))
+    # A bound from a sample, a little too wide: sorting out all distances would take longer than making them.
+    sample = distances[::_SAMPLE_STEP]
+    place = most * 5 // (4 * _SAMPLE_STEP) + 4
+    bound = np.partition(sample, place)[place] if place < len(sample) else _FAR
+    found = np.flatnonzero(distances <= bound)
+    if len(found) < most or bound == _FAR:
+        bound = np.partition(distances, most)[most]
         found = np.flatnonzero(distances <= bound)
-        if len(found) < most or bound == _FAR:
-            bound = np.partition(distances, most)[most]
-            found = np.flatnonzero(distances <= bound)
-        if len(found) > 2 * most:
-            found = np.sort(found[np.argpartition(distances[found], most)[:most]])
-        return found + first
+    if len(found) > 2 * most:
+        found = np.sort(found[np.argpartition(distances[found], most)[:most]])
+    return found

@@ -5,9 +5,8 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
-Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 34 bytes
 Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
-and D for each vector, 6 for each label.
+and D for each vector, 20 for each label; D/8 and 4 more once they are searched by shortlist.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import sqlite3
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from numpy import ndarray
 
 from reverie.memory.coarse_codes import Decoder
@@ -130,36 +129,45 @@ class Index:
         with snapshot(self._db):
             return self._decoder.as_int8(self._db.execute(query, values).fetchall())
 
-    def shown_until_ns(self, gap_s: float) -> Int64[ndarray, "n"]:
-        """When each picture stopped being what was seen.
+    def shown_until_ns(self, rows: Int64[ndarray, "n"], gap_s: float) -> Int64[ndarray, "n"]:
+        """When each of some pictures stopped being what was seen.
 
         A scene that does not change sends no pictures, so a picture stands until the next one of its stream,
         a loss of at least `gap_s`, or the end of what was watched.
         """
         table = self.pictures
-        order = table.order
-        streams, starts_ns = table.streams.rows[order], table.starts_ns.rows[order]
-        until_ns = np.full(len(table), _FAR_NS, dtype=np.int64)
-        if len(order) > 1:
-            until_ns[:-1] = np.where(streams[1:] == streams[:-1], starts_ns[1:], _FAR_NS)
-        for stream, watched_ns in self._db.execute("SELECT id, watched_end_ns FROM stream").fetchall():
-            own = slice(np.searchsorted(streams, stream), np.searchsorted(streams, stream, side="right"))
-            if own.start == own.stop:
-                continue
-            lost_ns = np.array(
-                [
-                    start_ns
-                    for (start_ns,) in self._db.execute(
-                        f"SELECT start_ns FROM gap WHERE stream = ? AND {A_LOSS} ORDER BY start_ns",
-                        (stream, ns(gap_s)),
-                    )
-                ]
-                + [watched_ns if watched_ns is not None else _FAR_NS, _FAR_NS],
-                dtype=np.int64,
-            )
-            lost_ns.sort()
-            next_loss_ns = lost_ns[np.searchsorted(lost_ns[:-1], starts_ns[own], side="right")]
-            until_ns[own] = np.minimum(until_ns[own], next_loss_ns)
-        found = np.empty(len(table), dtype=np.int64)
-        found[order] = until_ns
-        return np.where(found == _FAR_NS, table.ends_ns.rows, found)
+        if not len(rows):
+            return np.zeros(0, np.int64)
+        streams, starts_ns = table.streams.rows[rows], table.starts_ns.rows[rows]
+        places = table.rank[rows] + 1
+        after = table.order[np.minimum(places, len(table) - 1)]
+        follows = (places < len(table)) & (table.streams.rows[after] == streams)
+        until_ns = np.where(follows, table.starts_ns.rows[after], _FAR_NS)
+        for stream in np.unique(streams).tolist():
+            own = np.flatnonzero(streams == stream)
+            ends_ns = [
+                end_ns
+                for (end_ns,) in self._db.execute(
+                    f"SELECT start_ns FROM gap WHERE stream = ? AND {A_LOSS} UNION ALL "
+                    "SELECT watched_end_ns FROM stream WHERE id = ? AND watched_end_ns IS NOT NULL",
+                    (stream, ns(gap_s), stream),
+                )
+            ]
+            stops_ns = np.array([*sorted(ends_ns), _FAR_NS], dtype=np.int64)
+            next_ns = stops_ns[np.searchsorted(stops_ns[:-1], starts_ns[own], side="right")]
+            until_ns[own] = np.minimum(until_ns[own], next_ns)
+        return np.where(until_ns == _FAR_NS, table.ends_ns.rows[rows], until_ns)
+
+    def pictures_kept(
+        self, streams: tuple[int, ...] | None, span: tuple[int, int] | None, gap_s: float
+    ) -> Bool[ndarray, "n"]:
+        """Which pictures are of the streams, and began or still stood within the span."""
+        table = self.pictures
+        keep = table.kept(table.ends_ns.rows, streams, (), None)
+        if span is not None:
+            known = np.array([stream for (stream,) in self._db.execute("SELECT id FROM stream")], dtype=np.int64)
+            before = table.last_before(known, Modality.VISION, span[0])
+            inside = (table.starts_ns.rows >= span[0]) & (table.starts_ns.rows < span[1])
+            inside[before[self.shown_until_ns(before, gap_s) > span[0]]] = True
+            keep &= inside
+        return keep

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 from numpy import ndarray
 
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.rows import LabelKey
 from reverie.memory.search_config import SearchConfig
-from reverie.memory.vectors import dequantise
+from reverie.memory.vector_column import entries_of
+from reverie.memory.vectors import dequantise, ramp
 from reverie.types import TextEncoder
 
 
@@ -48,19 +49,47 @@ class LabelEvidence:
         self._keys, self._near, self._cosine, self._coverage = keys, near, cosine, coverage
         self._min_probability = min_probability
 
-    def of_rows(self, table: PassageTable) -> tuple[Float32[ndarray, "n"], Float32[ndarray, "n"]]:
-        """(N,) worth of each picture's names, and (N,) the largest share of the question's terms in one name."""
-        count = len(table)
-        ids, rows = table.label_id.rows, table.label_row.rows
+    def of_rows(
+        self, table: PassageTable, rows: Int64[ndarray, "n"] | None
+    ) -> tuple[Float32[ndarray, "n"], Float32[ndarray, "n"]]:
+        """(N,) worth of each row's names (None: of all rows), and (N,) the largest share of the terms in one name."""
+        labels = table.labels
+        if rows is None:
+            count, places, ids, scores = len(table), labels.rows.rows, labels.ids.rows, labels.scores.rows
+        else:
+            count, (places, entries) = len(rows), entries_of(labels.rows.rows, rows)
+            ids, scores = labels.ids.rows[entries], labels.scores.rows[entries]
         known = ids < len(self._near)  # a name committed after the refresh waits for the next search
-        ids, rows, scores = ids[known], rows[known], table.label_score.rows[known]
-        probable = np.clip(1 - np.log(np.maximum(scores, 1e-9)) / log(self._min_probability), 0.0, 1.0)
-        near = np.bincount(rows, weights=self._near[ids] * probable, minlength=count)
+        places, ids, probable = places[known], ids[known], self._counting(scores[known])
+        near = np.bincount(places, weights=self._near[ids] * probable, minlength=count)
         exact = self._coverage[ids] > 0
         covered, worded = np.zeros(count, np.float32), np.zeros(count, np.float32)
-        np.maximum.at(covered, rows[exact], self._coverage[ids][exact])
-        np.maximum.at(worded, rows[exact], (self._coverage[ids] * probable)[exact].astype(np.float32))
+        np.maximum.at(covered, places[exact], self._coverage[ids][exact])
+        np.maximum.at(worded, places[exact], (self._coverage[ids] * probable)[exact].astype(np.float32))
         return np.maximum(np.minimum(near, 1.0), worded).astype(np.float32), covered
+
+    def _counting(self, scores: Float32[ndarray, "n"]) -> Float32[ndarray, "n"]:
+        """How much names of these probabilities count."""
+        share = 1 - np.log(np.maximum(scores, np.float32(1e-9))) / np.float32(log(self._min_probability))
+        counting: Float32[ndarray, "n"] = np.clip(share, 0.0, 1.0).astype(np.float32)
+        return counting
+
+    def bearers(self, table: PassageTable, most: int) -> tuple[Int64[ndarray, "m"], Float32[ndarray, "m"]]:
+        """Rows that bear a name that answers, ascending, and about what their names are worth.
+
+        The worthiest names are read until `most` rows are named; names worth less bring no others.
+        """
+        worth = np.maximum(self._near, self._coverage)
+        found, num_read = np.zeros(len(table), np.float32), 0
+        for label in np.argsort(-worth, kind="stable").tolist():
+            if worth[label] <= 0 or num_read >= most:
+                break
+            entries = table.labels.entries_with(label)
+            rows, probable = table.labels.rows.rows[entries], self._counting(table.labels.scores.rows[entries])
+            np.add.at(found, rows, worth[label] * probable)
+            num_read += len(entries)
+        named = np.flatnonzero(found)
+        return named, np.minimum(found[named], 1)
 
     def of_things(self) -> dict[str, NameEvidence]:
         """Names of tracked things that are worth anything."""
@@ -94,9 +123,8 @@ class LabelIndex:
         rows = np.fromiter(self._keys, dtype=np.int64, count=len(self._keys))
         if self._vectors is not None and len(rows):
             cosine[rows] = self._vectors @ query
-            low, high = weights.label_cosine_range
-            ramp = np.clip((cosine[rows] - low) / (high - low), 0.0, 1.0)
-            near[rows] = np.exp((cosine[rows] - cosine[rows].max()) / weights.label_temperature) * ramp
+            alike = ramp(cosine[rows], weights.label_cosine_range)
+            near[rows] = np.exp((cosine[rows] - cosine[rows].max()) / weights.label_temperature) * alike
         for row, share in coverage.items():
             if row < size:
                 covered[row] = min(1.0, share)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 from zlib import crc32
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Float32, Int8, Int64
 from numpy import ndarray
 
-from reverie.memory.rows import LABEL_DTYPE, label_rows
+from reverie.memory.label_column import LabelColumn
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.speakers import meant_role, role_of
 from reverie.memory.vector_column import VectorColumn, extend_vectors, merge_vectors
@@ -34,9 +35,7 @@ class PassageTable:
         self.arousals = GrowingArray(np.float32)  # NaN where there is none
         self.vectors: dict[int, VectorColumn] = {}
         self.sentences: dict[int, VectorColumn] = {}
-        self.label_row = GrowingArray(np.int64)
-        self.label_id = GrowingArray(np.int64)
-        self.label_score = GrowingArray(np.float32)
+        self.labels = LabelColumn()
         self._order, self._rank = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def __len__(self) -> int:
@@ -55,11 +54,7 @@ class PassageTable:
         )
         self.roles.extend([role_of(text) for text in columns[5]])
         self.arousals.extend([np.nan if row[7] is None else row[7] for row in rows])
-        labels = label_rows(b"".join(packed or b"" for packed in columns[6]))
-        counts = [len(packed or b"") // LABEL_DTYPE.itemsize for packed in columns[6]]
-        self.label_row.extend(np.repeat(np.arange(first, first + len(rows)), counts))
-        self.label_id.extend(labels["label"].astype(np.int64))
-        self.label_score.extend(labels["score"].astype(np.float32))
+        self.labels.extend(first, columns[6])
         numbers = range(first, first + len(rows))
         extend_vectors(self.vectors, zip(numbers, columns[8], columns[9], columns[10], strict=True))
 
@@ -85,11 +80,7 @@ class PassageTable:
         for name in ("ids", "streams", "modalities", "starts_ns", "ends_ns", "text_hashes", "roles", "arousals"):
             column = getattr(self, name)
             column.assign(np.concatenate([column.rows[kept], getattr(fresh, name).rows])[order])
-        stays = moved[self.label_row.rows] >= 0
-        for name in ("label_id", "label_score"):
-            column = getattr(self, name)
-            column.assign(np.concatenate([column.rows[stays], getattr(fresh, name).rows]))
-        self.label_row.assign(np.concatenate([moved[self.label_row.rows[stays]], arrived[fresh.label_row.rows]]))
+        self.labels.merge(fresh.labels, moved, arrived)
         for own, new in ((self.vectors, fresh.vectors), (self.sentences, fresh.sentences)):
             merge_vectors(own, new, moved, arrived)
         self._order, self._rank = np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -130,12 +121,12 @@ class PassageTable:
         return found
 
     def nearest(
-        self, queries: dict[int, Float32[ndarray, "d"]], most: int, kept: Bool[ndarray, "n"] | None
+        self, queries: Iterable[tuple[int, Float32[ndarray, "d"]]], most: int, kept: Bool[ndarray, "n"] | None
     ) -> Int64[ndarray, "m"]:
-        """About the `most` rows nearest to the query by sign codes, in each space, of whole texts and of sentences."""
+        """About the `most` rows nearest by sign codes to each (encoder, query), of whole texts and of sentences."""
         found = [
             column.nearest(query, most, kept)
-            for encoder, query in queries.items()
+            for encoder, query in queries
             for column in (self.vectors.get(encoder), self.sentences.get(encoder))
             if column is not None and column.width == len(query)
         ]
@@ -165,25 +156,39 @@ class PassageTable:
 
     def _insert_new(self) -> None:
         """Put the rows since the last time into the order: mostly at the end of their stream."""
-        lanes = self.streams.rows * _LANES + self.modalities.rows
         starts_ns, known = self.starts_ns.rows, len(self._order)
+        lanes = _lanes(self.streams.rows, self.modalities.rows)
         fresh = np.arange(known, len(self))
         fresh = fresh[np.lexsort((fresh, starts_ns[fresh], lanes[fresh]))]
-        low, high = np.zeros(len(fresh), np.int64), np.full(len(fresh), known, np.int64)
-        while (low < high).any():  # a binary search for each: its place is behind all that are not later
-            middle = (low + high) // 2
-            other = self._order[np.minimum(middle, known - 1)]
-            before = (lanes[other] < lanes[fresh]) | (
-                (lanes[other] == lanes[fresh]) & (starts_ns[other] <= starts_ns[fresh])
-            )
-            open_ = low < high
-            low, high = np.where(open_ & before, middle + 1, low), np.where(open_ & ~before, middle, high)
+        low = self._behind(lanes[fresh], starts_ns[fresh])
         self._order = np.insert(self._order, low, fresh)
         first = int(low.min(initial=known))
         rank = np.empty(len(self), np.int64)
         rank[:known] = self._rank
         rank[self._order[first:]] = np.arange(first, len(self))
         self._rank = rank
+
+    def _behind(self, lanes: Int64[ndarray, "m"], starts_ns: Int64[ndarray, "m"]) -> Int64[ndarray, "m"]:
+        """Places behind all rows of the order that are not later than some times of some lanes."""
+        known = len(self._order)
+        low, high = np.zeros(len(lanes), np.int64), np.full(len(lanes), known, np.int64)
+        while (low < high).any():
+            middle = (low + high) // 2
+            other = self._order[np.minimum(middle, known - 1)]
+            own = _lanes(self.streams.rows[other], self.modalities.rows[other])
+            before = (own < lanes) | ((own == lanes) & (self.starts_ns.rows[other] <= starts_ns))
+            open_ = low < high
+            low, high = np.where(open_ & before, middle + 1, low), np.where(open_ & ~before, middle, high)
+        return low
+
+    def last_before(self, streams: Int64[ndarray, "s"], modality: Modality, at_ns: int) -> Int64[ndarray, "m"]:
+        """The last row of each stream in one sense that began before a time, where there is one."""
+        code = np.full(len(streams), MODALITY_CODES[modality], np.int8)
+        order, lanes = self.order, _lanes(streams, code)
+        places = self._behind(lanes, np.full(len(streams), at_ns - 1)) - 1
+        rows, lanes = order[places[places >= 0]], lanes[places >= 0]
+        own: Int64[ndarray, "m"] = rows[_lanes(self.streams.rows[rows], self.modalities.rows[rows]) == lanes]
+        return own
 
     def runs(self, places: Int64[ndarray, "m"], gap_ns: int) -> Int64[ndarray, "m"]:
         """The run of each of some ascending places in `order`.
@@ -223,3 +228,8 @@ class PassageTable:
             starts_ns = self.starts_ns.rows
             keep &= (starts_ns < span[1]) & (np.maximum(ends_ns, starts_ns + 1) > span[0])
         return keep
+
+
+def _lanes(streams: Int64[ndarray, "n"], modalities: Int8[ndarray, "n"]) -> Int64[ndarray, "n"]:
+    lanes: Int64[ndarray, "n"] = streams * _LANES + modalities
+    return lanes

@@ -24,8 +24,9 @@ question needs more than one passage.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -39,14 +40,18 @@ from reverie.memory.index import Index
 from reverie.memory.label_index import LabelEvidence, LabelIndex
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.passages import Passages
+from reverie.memory.picture_scores import PictureEvidence, PictureScores
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.search_config import SearchConfig
-from reverie.memory.shortlist import Scores, TextScores, ramp, score_texts, with_rows
+from reverie.memory.shortlist import widened
+from reverie.memory.text_scores import TextScores, score_texts
 from reverie.memory.variety import varied
 from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan
 
 _ALL = 1 << 62
+_RUN_ROWS = 16  # pictures beside a peak that are looked at first
+Rows = Int64[ndarray, "m"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,7 @@ class Search:
         by_row = self._by_row(vectors)
         labels = self._labels.evidence(vectors[self._text_encoder.encoder_id], named, self._config)
         looks = entities.named_in(self._db, query.text)
-        found = list(self._texts(query, streams, matches, by_row, looks))
+        found = self._texts(query, streams, matches, by_row, looks)
         if query.arousal is None:  # nothing that is seen has it
             found += self._pictures(query, streams, labels, by_row, looks)
             found += self._things(query, streams, labels)
@@ -149,34 +154,31 @@ class Search:
         matches: Sequence[lexical.TermMatches],
         vectors: dict[int, Float32[ndarray, "d"]],
         looks: Sequence[entities.Look],
-    ) -> Iterator[_Found]:
+    ) -> list[_Found]:
         table, config = self.index.texts, self._config
         if not len(table):
-            return
+            return []
         keep = table.kept(table.ends_ns.rows, streams, query.modalities, _bounds(query.span))
         if query.arousal is not None:
             keep &= ~np.isnan(table.arousals.rows)
-        wanted = query.k
-        while True:
-            scored = score_texts(table, vectors, matches, None if keep.all() else keep, wanted, config, query)
-            found = self._blocks(table, scored, looks, keep, query.k)
-            if len(found) == query.k or not scored.more:
-                yield from found
-                return
-            wanted *= 8  # much of the shortlist is one long block of writing
+        passing = None if keep.all() else keep
+
+        def search(wanted: int | None) -> tuple[list[_Found], float]:
+            scored = score_texts(table, vectors, matches, passing, wanted, config, query, looks)
+            return self._blocks(table, scored, looks, keep, query.k), scored.left
+
+        return widened(query.k, search)
 
     def _blocks(
         self, table: PassageTable, scored: TextScores, looks: Sequence[entities.Look], keep: Bool[ndarray, "n"], k: int
     ) -> list[_Found]:
-        """The best passages of scored texts, and of those that are like what an entity sounds like."""
-        best, whose = entities.likeness(table, looks)
-        if looks:
-            scored = with_rows(scored, np.flatnonzero(keep & (best > self._config.look_cosine_range[0])))
-        rows = scored.rows
-        score, dense, whose = self._alike(best[rows], whose[rows], np.where(keep[rows], scored.score, 0), scored.dense)
+        """The best passages of scored texts."""
+        rows, config = scored.rows, self._config
+        score = np.where(keep[rows], scored.score, 0).astype(np.float32)
+        score, dense, whose = entities.with_looks(table, looks, rows, score, scored.dense, config.look_cosine_range)
         taken = np.zeros(len(table), dtype=bool)
         found: list[_Found] = []
-        for place, worth in varied(table, np.where(keep[rows], score, 0), rows, taken, self._config.copy_share):
+        for place, worth in islice(varied(table, np.where(keep[rows], score, 0), rows, taken, config.copy_share), k):
             row = int(rows[place])
             first, last = self._block(table, row)
             taken[table.order[first : last + 1]] = True
@@ -185,8 +187,6 @@ class Search:
                 kind=self.passages.modality(int(table.modalities.rows[row])), peak=row, first=first, last=last,
                 entity=looks[whose[place]].name if whose[place] >= 0 else "",
             ))  # fmt: skip
-            if len(found) == k:
-                break
         return found
 
     def _block(self, table: PassageTable, row: int) -> tuple[int, int]:
@@ -218,61 +218,67 @@ class Search:
         labels: LabelEvidence,
         vectors: dict[int, Float32[ndarray, "d"]],
         looks: Sequence[entities.Look],
-    ) -> Iterator[_Found]:
-        table, config = self.index.pictures, self._config
+    ) -> list[_Found]:
+        table = self.index.pictures
         if not len(table) or (query.modalities and Modality.VISION not in query.modalities):
-            return
-        dense = table.dense(vectors, sentence_share=0.0)
-        named, coverage = labels.of_rows(table)
-        score = (
-            config.picture_dense_weight * ramp(dense, config.picture_cosine_range) + config.picture_label_weight * named
-        )
-        score, dense, whose = self._alike(*entities.likeness(table, looks), score, dense)
-        keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
-        score = np.where(keep, score, 0.0).astype(np.float32)
+            return []
+        keep = self.index.pictures_kept(streams, _bounds(query.span), self._gap_s)
+        scores = PictureScores(table, vectors, labels, looks, keep, self._config)
+
+        def search(wanted: int | None) -> tuple[list[_Found], float]:
+            evidence = scores.best(wanted)
+            return self._runs(table, scores, evidence, looks, query.k), evidence.left
+
+        return widened(query.k, search)
+
+    def _runs(
+        self,
+        table: PassageTable,
+        scores: PictureScores,
+        best: PictureEvidence,
+        looks: Sequence[entities.Look],
+        k: int,
+    ) -> list[_Found]:
+        """The best runs of pictures, around those whose evidence is there."""
         taken = np.zeros(len(table), dtype=bool)
-        ranked = varied(table, score, np.arange(len(table)), taken, config.copy_share)
-        for row, worth in islice(ranked, query.k):
-            first, last = self._run(table, score, taken, row)
+        found: list[_Found] = []
+        for place, worth in islice(varied(table, best.score, best.rows, taken, self._config.copy_share), k):
+            row = int(best.rows[place])
+            least = self._config.run_share * float(best.score[place])
+            first, last = self._run(table, row, partial(_belong, scores, taken, least))
             taken[table.order[first : last + 1]] = True
-            yield _Found(
-                score=worth, dense=float(dense[row]), lexical=float(coverage[row]),
+            found.append(_Found(
+                score=worth, dense=float(best.dense[place]), lexical=float(best.coverage[place]),
                 kind=Modality.VISION, peak=row, first=first, last=last,
-                entity=looks[whose[row]].name if whose[row] >= 0 else "",
-            )  # fmt: skip
+                entity=looks[best.looks[place]].name if best.looks[place] >= 0 else "",
+            ))  # fmt: skip
+        return found
 
-    def _alike(
-        self, best: Scores, whose: Int64[ndarray, "n"], score: Scores, dense: Scores
-    ) -> tuple[Scores, Scores, Int64[ndarray, "n"]]:
-        """Scores and cosines with the looks asked for, and which of these a row owes its score to (-1: none)."""
-        alike = ramp(best, self._config.look_cosine_range)
-        owed = alike > score
-        return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, whose, -1)
-
-    def _run(self, table: PassageTable, score: Scores, taken: ndarray, row: int) -> tuple[int, int]:
-        """The places in `order` of the free pictures around a peak, in its event, above a share of it.
+    def _run(self, table: PassageTable, row: int, belongs: Callable[[Rows], Bool[ndarray, "m"]]) -> tuple[int, int]:
+        """The places in `order` of the pictures around a peak, in its event, that belong to it.
 
         In an episode each stands for a run of its own already, so there it is the peak alone.
         """
-        event = self.passages.event_at(int(table.streams.rows[row]), int(table.starts_ns.rows[row]))
-        if event and event[3] >= EPISODE_LEVEL:
-            return int(table.rank[row]), int(table.rank[row])
-        start_ns, end_ns = (event[1], event[2]) if event else (int(table.starts_ns.rows[row]),) * 2
-        order, least = table.order, self._config.run_share * float(score[row])
+        place, stream = int(table.rank[row]), int(table.streams.rows[row])
+        event = self.passages.event_at(stream, int(table.starts_ns.rows[row]))
+        if event is None or event[3] >= EPISODE_LEVEL:
+            return place, place
 
-        def belongs(place: int) -> bool:
-            member = order[place]
-            if table.streams.rows[member] != table.streams.rows[row] or taken[member]:
-                return False
-            inside = start_ns <= table.starts_ns.rows[member] < end_ns
-            return bool(inside and score[member] >= least)
+        def end(step: int) -> int:
+            here, size = place, _RUN_ROWS
+            while True:
+                beside = np.arange(here + step, here + step * (size + 1), step)
+                members = table.order[beside[(beside >= 0) & (beside < len(table))]]
+                starts_ns = table.starts_ns.rows[members]
+                inside = (table.streams.rows[members] == stream) & (starts_ns >= event[1]) & (starts_ns < event[2])
+                members = members[: _num_first(inside)]
+                num_more = _num_first(belongs(members))
+                here += step * num_more
+                if num_more < size:
+                    return here
+                size *= 4
 
-        first = last = int(table.rank[row])
-        while first > 0 and belongs(first - 1):
-            first -= 1
-        while last + 1 < len(order) and belongs(last + 1):
-            last += 1
-        return first, last
+        return end(-1), end(1)
 
     def _things(self, query: Query, streams: tuple[int, ...] | None, labels: LabelEvidence) -> Iterator[_Found]:
         if query.modalities and Modality.OBJECTS not in query.modalities:
@@ -303,16 +309,16 @@ class Search:
     # --- hits ---------------------------------------------------------------------------------
 
     def _hits(self, found: Sequence[_Found]) -> list[Hit]:
-        until_ns = self.index.shown_until_ns(self._gap_s) if any(f.kind is Modality.VISION for f in found) else None
-        return [hit for passage in found if (hit := self._hit(passage, until_ns)) is not None]
+        return [hit for passage in found if (hit := self._hit(passage)) is not None]
 
-    def _hit(self, found: _Found, until_ns: Int64[ndarray, "n"] | None) -> Hit | None:
+    def _hit(self, found: _Found) -> Hit | None:
         if found.track is not None:
             hit = self.passages.of_track(*found.track)
-        elif found.kind is Modality.VISION and until_ns is not None:
+        elif found.kind is Modality.VISION:
             table = self.index.pictures
             members = table.order[found.first : found.last + 1]
-            span = TimeSpan(start_ns=int(table.starts_ns.rows[members].min()), end_ns=int(until_ns[members].max()))
+            until_ns = self.index.shown_until_ns(members, self._gap_s)
+            span = TimeSpan(start_ns=int(table.starts_ns.rows[members].min()), end_ns=int(until_ns.max()))
             hit = self.passages.of_pictures(
                 table.ids.rows[members].tolist(),
                 int(table.ids.rows[found.peak]),
@@ -330,7 +336,6 @@ class Search:
 
     def _neighbours(self, found: Sequence[_Found], query: Query, streams: tuple[int, ...] | None) -> list[Hit]:
         """Passages beside the best ones, nearest first: of the same sense, or the events beside a run of pictures."""
-        until_ns = self.index.shown_until_ns(self._gap_s)
         beside: list[Hit] = []
         for passage in found:
             table = self.index.pictures if passage.kind is Modality.VISION else self.index.texts
@@ -344,12 +349,12 @@ class Search:
                         continue
                     row = int(table.order[place])
                     if passage.kind is Modality.VISION:
-                        first, last = self._run(table, np.ones(len(table), np.float32), np.zeros(len(table), bool), row)
+                        first, last = self._run(table, row, lambda rows: np.ones(len(rows), bool))
                     else:
                         first, last = self._block(table, row)
                     before, after = (first, after) if step < 0 else (before, last)
                     moved = replace(passage, score=0.0, dense=0.0, lexical=0.0, peak=row, first=first, last=last)
-                    hit = self._hit(moved, until_ns)
+                    hit = self._hit(moved)
                     if hit is not None and (query.span is None or hit.span.overlaps(query.span)):
                         beside.append(replace(hit, neighbour=True))
         return beside
@@ -357,6 +362,17 @@ class Search:
 
 def _bounds(span: TimeSpan | None) -> tuple[int, int] | None:
     return None if span is None else (span.start_ns, span.end_ns)
+
+
+def _num_first(true: Bool[ndarray, "n"]) -> int:
+    """How many there are before the first that is not."""
+    return len(true) if true.all() else int(true.argmin())
+
+
+def _belong(scores: PictureScores, taken: Bool[ndarray, "n"], least: float, rows: Rows) -> Bool[ndarray, "m"]:
+    """Which pictures are free and score enough."""
+    free: Bool[ndarray, "m"] = ~taken[rows]
+    return free & (scores.of(rows) >= least)
 
 
 def _is_beside(table: PassageTable, place: int, row: int) -> bool:

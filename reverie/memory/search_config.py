@@ -41,15 +41,17 @@ class SearchConfig(BaseModel):
     label_temperature: float = Field(0.05, gt=0, description="How fast names less alike than the best lose worth.")
     label_min_probability: float = Field(0.01, gt=0, lt=1, description="p_min: a name this improbable counts nothing.")
     exact_rows: int = Field(
-        50_000, ge=0, description="Up to so many texts, each is compared with the question; beyond, a shortlist is."
+        50_000,
+        ge=0,
+        description="Up to so many texts, or pictures, each is compared with the question; beyond, a shortlist is.",
     )
     shortlist_rows: int = Field(
-        2_000, ge=1, description="Texts in that shortlist by sign codes, and by words; an eighth is kept."
+        2_000, ge=1, description="Rows in that shortlist by sign codes, and by words or names; an eighth is trusted."
     )
     max_postings: int = Field(
         20_000,
         ge=0,
-        description="Then, texts to read for the rarer words, and for phrases; other words add to those only.",
+        description="Then, rows to read for the rarer words, for phrases, for names; other words add to those only.",
     )
     common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     look_cosine_range: tuple[float, float] = Field(

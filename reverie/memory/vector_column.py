@@ -35,24 +35,8 @@ class VectorColumn:
         """Places in `rows` (without: row numbers), and the cosine of each vector that lies there."""
         if rows is None:
             return self.rows.rows, cosines(self.codes.rows, self.scales.rows, query)
-        first, last = self._found(rows)
-        counts = last - first
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        chosen = np.repeat(first, counts) + within
-        found = cosines(self.codes.rows[chosen], self.scales.rows[chosen], query)
-        return np.repeat(np.arange(len(rows)), counts), found
-
-    def _found(self, rows: Int64[ndarray, "m"]) -> tuple[Int64[ndarray, "m"], Int64[ndarray, "m"]]:
-        """Where each of the rows begins and ends among the column's."""
-        own = self.rows.rows
-        if len(own) and len(rows):  # a guess that holds where every row has one vector: a search misses the cache often
-            place = rows - own[0]
-            if place.min() >= 0 and place.max() < len(own):
-                before, after = own[np.maximum(place - 1, 0)], own[np.minimum(place + 1, len(own) - 1)]
-                alone = ((before < rows) | (place == 0)) & ((after > rows) | (place == len(own) - 1))
-                if ((own[place] == rows) & alone).all():
-                    return place, place + 1
-        return np.searchsorted(own, rows), np.searchsorted(own, rows, side="right")
+        places, chosen = entries_of(self.rows.rows, rows)
+        return places, cosines(self.codes.rows[chosen], self.scales.rows[chosen], query)
 
     def vector_of(self, row: int) -> Float32[ndarray, "d"] | None:
         """(D,) the (first) vector of a row, if it has any."""
@@ -68,6 +52,21 @@ class VectorColumn:
         self._signs.follow(self.codes.rows, self.scales.rows)
         rows = self.rows.rows
         return np.asarray(rows[self._signs.nearest(query, most, None if kept is None else kept[rows])])
+
+
+def entries_of(own: Int64[ndarray, "n"], rows: Int64[ndarray, "m"]) -> tuple[Int64[ndarray, "k"], Int64[ndarray, "k"]]:
+    """Places in `rows` and numbers of the entries that lie there, of entries in the order of their `own` rows."""
+    if len(own) and len(rows):  # a guess that holds where every row has one entry: a search misses the cache often
+        place = rows - own[0]
+        if place.min() >= 0 and place.max() < len(own):
+            before, after = own[np.maximum(place - 1, 0)], own[np.minimum(place + 1, len(own) - 1)]
+            alone = ((before < rows) | (place == 0)) & ((after > rows) | (place == len(own) - 1))
+            if ((own[place] == rows) & alone).all():
+                return np.arange(len(rows)), place
+    first = np.searchsorted(own, rows)
+    counts = np.searchsorted(own, rows, side="right") - first
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.repeat(np.arange(len(rows)), counts), np.repeat(first, counts) + within
 
 
 def extend_vectors(

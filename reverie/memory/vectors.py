@@ -61,6 +61,11 @@ def cosines(
     return found
 
 
+def ramp(values: Float32[ndarray, "n"], limits: tuple[float, float]) -> Float32[ndarray, "n"]:
+    """From 0 at the lower limit to 1 at the upper one."""
+    return np.clip((values - limits[0]) / (limits[1] - limits[0]), 0.0, 1.0).astype(np.float32)
+
+
 class GrowingArray:
     """An append-only array with spare room: appending is O(1) amortised, `rows` is a view.
 

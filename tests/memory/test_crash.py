@@ -114,7 +114,7 @@ def arrays_of(index: Index) -> list[list[object]]:
     found: list[list[object]] = []
     for table in (index.pictures, index.texts):
         found += [table.ids.rows.tolist(), table.starts_ns.rows.tolist(), table.ends_ns.rows.tolist()]
-        found += [table.text_hashes.rows.tolist(), table.label_id.rows.tolist(), table.label_score.rows.tolist()]
+        found += [table.text_hashes.rows.tolist(), table.labels.ids.rows.tolist(), table.labels.scores.rows.tolist()]
         for encoder, column in sorted(table.vectors.items()):
             found += [[encoder], column.rows.rows.tolist(), column.codes.rows.tolist(), column.scales.rows.tolist()]
     return found

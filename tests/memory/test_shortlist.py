@@ -13,7 +13,7 @@ from reverie.memory.lexical import TextCount, search_phrases, search_texts, weig
 from reverie.memory.passage_table import PassageTable
 from reverie.memory.vectors import quantise
 from reverie.types import Modality, Query
-from tests.memory.worlds import WORDS, BagOfWords, make_stream, said, span, written
+from tests.memory.worlds import WIDTH, WORDS, BagOfWords, heard, make_stream, said, span, unit, written
 
 SMALL = {"max_postings": 10**6, "exact_rows": 100, "shortlist_rows": 200}
 QUESTIONS = ("lantern", "orange ticket pilot", "copper window winter", "the river bridge", "engine 5")
@@ -172,15 +172,20 @@ def test_distances_count_the_signs_that_differ(width):
     stored = codes * scales[:, None]
     mean = stored[::1].mean(axis=0)
     naive = ((stored > mean) != (vectors[7] > mean)).sum(axis=1)
-    assert (np.abs(signs.distances(vectors[7], 0, 500).astype(int) - naive) <= 1).all()
-    assert signs.distances(vectors[7], 100, 300).tolist() == signs.distances(vectors[7], 0, 500)[100:300].tolist()
+    assert (np.abs(signs.distances(vectors[7], slice(0, 500)).astype(int) - naive) <= 1).all()
+    assert (
+        signs.distances(vectors[7], slice(100, 300)).tolist()
+        == signs.distances(vectors[7], slice(0, 500))[100:300].tolist()
+    )
     nearest = signs.nearest(vectors[7], 20)
     assert 20 <= len(nearest) <= 40
     assert naive[nearest].max() <= np.sort(naive)[40] + 1
-    kept = rng.random(500) < 0.2
-    chosen = signs.nearest(vectors[7], 20, kept)
-    assert len(chosen) >= 20
-    assert kept[chosen].all()
+    for share in (0.2, 0.6):  # few are gathered, many are looked through
+        kept = rng.random(500) < share
+        chosen = signs.nearest(vectors[7], 20, kept)
+        assert 20 <= len(chosen) <= 40
+        assert kept[chosen].all()
+        assert naive[chosen].max() <= np.sort(naive[kept])[40] + 1
     assert signs.nearest(vectors[7], 600).tolist() == list(range(500))
 
 
@@ -207,3 +212,32 @@ def test_a_wall_of_equal_writing_does_not_hide_the_rest(tmp_path):
         memory.write([dataclasses.replace(said("a small sale", 5000, 5001), modality=Modality.WRITING)])
         hits = memory.search(Query(text="grand sale", k=5))
         assert [hit.text for hit in hits] == ["GRAND SALE", "a small sale"]
+
+
+def test_a_sentence_said_again_and_again_does_not_hide_the_rest(tmp_path):
+    """More copies than a shortlist holds, each worth more before the others are seen than any other sentence."""
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said("water the red flowers", 400 * i, 400 * i + 3) for i in range(2000)])
+        others = [f"red {word} flowers" for word in WORDS[:5]]
+        memory.write([said(text, 900_000 + 400 * i, 900_003 + 400 * i) for i, text in enumerate(others)])
+    (full,), (short,) = (
+        searched(tmp_path, [Query(text="water the red flowers", k=6)], common_share=1.0, **options)
+        for options in ({}, SMALL)
+    )
+    assert len({hit.text for hit in full}) > 3
+    assert {(hit.text, round(hit.score, 5)) for hit in short} == {(hit.text, round(hit.score, 5)) for hit in full}
+
+
+def test_what_sounds_like_an_entity_is_found_beyond_the_full_scan(tmp_path):
+    rng = np.random.default_rng(5)
+    sounds = [unit(rng.standard_normal(WIDTH)) for _ in range(1500)]
+    bell = unit(sounds[700] + 0.05 * rng.standard_normal(WIDTH))
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([
+            dataclasses.replace(heard("noise", 400 * i, 400 * i + 2), embedding=vector, encoder="ears")
+            for i, vector in enumerate(sounds)
+        ])  # fmt: skip
+        memory.teach("Big Ben", sounds=[bell], encoder="ears")
+    (full,), (short,) = (searched(tmp_path, [Query(text="Big Ben", k=1)], **options) for options in ({}, SMALL))
+    assert [(hit.span, hit.labels[0].name) for hit in short] == [(span(400 * 700, 400 * 700 + 2), "Big Ben")]
+    assert [hit.score for hit in short] == pytest.approx([hit.score for hit in full], abs=1e-5)
