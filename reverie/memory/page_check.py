@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 from reverie.memory.checks import Problem
 from reverie.memory.database import database_errors
@@ -38,6 +39,15 @@ def unreadable_tables(db: sqlite3.Connection) -> Iterator[Problem]:
             yield f"table {name}", f"{own}; {_readable(db, name, without_rowid)}"
     if not found:  # pages that belong to no table
         yield "the database", complaint
+
+
+def until_damage(db: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:
+    """Rows of a query, up to the first that cannot be read."""
+    try:
+        yield from db.execute(query)
+    except database_errors() as error:
+        if not is_unreadable(error):
+            raise
 
 
 def _complaint(db: sqlite3.Connection, check: str) -> str | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections.abc import Callable
 
 from reverie.errors import MemoryDamaged
 from reverie.memory.checks import Problem
+from reverie.memory.page_check import until_damage
 from reverie.memory.passages import relative_path
 from reverie.memory.pictures import PictureFolder
 
 MISSING, CORRUPT = "missing pictures", "corrupt pictures"
+_NAME = re.compile(r"[0-9a-f]{32}")
 
 
 def picture_tables(db: sqlite3.Connection) -> list[str]:
@@ -27,8 +31,23 @@ def named_pictures(db: sqlite3.Connection) -> set[str]:
     return {name for (name,) in db.execute(query)}
 
 
-def wrong_pictures(db: sqlite3.Connection, pictures: PictureFolder, named: set[str]) -> dict[str, list[Problem]]:
-    """Files that are not there, and files that do not hold what they are named by."""
+def readable_pictures(db: sqlite3.Connection) -> set[str]:
+    """The names that can still be read of a damaged database: in an index, in rows before the damage, and after it."""
+    found: set[str] = set()
+    for table in picture_tables(db):
+        for way, order in (("", ""), ("NOT INDEXED", ""), ("NOT INDEXED", "ORDER BY rowid DESC")):
+            query = f"SELECT CAST(picture AS BLOB) FROM {table} {way} WHERE picture IS NOT NULL {order}"
+            found.update(name.decode("ascii", "replace") for (name,) in until_damage(db, query))
+    return {name for name in found if _NAME.fullmatch(name)}
+
+
+def wrong_pictures(
+    db: sqlite3.Connection,
+    pictures: PictureFolder,
+    named: set[str],
+    names_in: Callable[[sqlite3.Connection], set[str]] = named_pictures,
+) -> dict[str, list[Problem]]:
+    """Files that are not there, and files that do not hold what they are named by; `names_in` what rows name now."""
     missing: list[str] = []
     corrupt: list[Problem] = []
     for name in sorted(named):
@@ -41,7 +60,7 @@ def wrong_pictures(db: sqlite3.Connection, pictures: PictureFolder, named: set[s
             corrupt.append((_file(name), "is not what was encrypted under that name"))
         except OSError as error:
             corrupt.append((_file(name), f"cannot be read: {error.strerror}"))
-    still_named = named_pictures(db) if missing else set()  # what was forgotten meanwhile is gone with its rows
+    still_named = names_in(db) if missing else set()  # what was forgotten meanwhile is gone with its rows
     gone = [(_file(name), "is not there") for name in missing if name in still_named]
     return {MISSING: gone, CORRUPT: corrupt}
 

@@ -78,6 +78,7 @@ class Room:
             )
         self._drop_labels()
         self.demote(budget.high_bytes)
+        self._used_labels = 0  # fewer are now
         self.make_room(0)
         return True
 

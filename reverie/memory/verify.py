@@ -1,7 +1,7 @@
 """Is a memory sound? Finds and names what is damaged, and mends what can be mended without a loss.
 
-First the pages of the database. When one cannot be read nothing else is looked at and nothing is mended: the
-finding names the table and how many of its rows can still be read. Otherwise every check of `checks.CHECKS` runs
+First the pages of the database. When one cannot be read the finding names the table and how many of its rows can still
+be read, the key frames are compared with these, and nothing is mended. Otherwise every check of `checks.CHECKS` runs
 over one snapshot, and the key frames are compared with the rows that name them, byte by byte (a file's name is
 the digest of its content).
 
@@ -24,7 +24,14 @@ from reverie.memory.checks import CHECKS, Problem
 from reverie.memory.database import database_errors, open_database
 from reverie.memory.encryption import cipher_for
 from reverie.memory.page_check import is_unreadable, unreadable_tables
-from reverie.memory.picture_check import MISSING, drop_missing, named_pictures, unnamed_files, wrong_pictures
+from reverie.memory.picture_check import (
+    MISSING,
+    drop_missing,
+    named_pictures,
+    readable_pictures,
+    unnamed_files,
+    wrong_pictures,
+)
 from reverie.memory.pictures import PictureFolder
 from reverie.memory.schema import SCHEMA_VERSION
 from reverie.memory.store import DATABASE, LOCK, Store, StoreConfig, require_schema
@@ -53,7 +60,8 @@ class VerifyReport:
     """What `verify` found.
 
     `counts`: rows by table. `found`: number of findings by check, of which `findings` lists the first 100 of each.
-    `damaged`: pages of the database cannot be read, so nothing but them was looked at.
+    `damaged`: pages of the database cannot be read, so nothing was looked at but them, and the key frames as far as
+    rows name them still.
     """
 
     schema_version: int
@@ -90,14 +98,17 @@ def verify(root: Path, *, key: bytes | None = None, quiet: Quiet | None = None) 
         with closing(open_database(path, read_only=True, timeout_s=store.busy_timeout_s, cipher=cipher)) as db:
             db.execute("PRAGMA temp_store = MEMORY")
             db.execute("BEGIN")
+            pictures = PictureFolder(root, cipher)
             notes.add("pages", unreadable_tables(db), _SALVAGE)
             if notes.found:
+                named = readable_pictures(db) | pictures.names()  # a file tells by itself whether it is whole
+                for name, problems in wrong_pictures(db, pictures, named, readable_pictures).items():
+                    notes.add(name, problems, _RESTORE)
                 return notes.report({}, damaged=True)
             for check in CHECKS:
                 notes.add(check.name, check.find(db), _REPAIR if check.mend else _RESTORE)
             counts, named = _counts(db), named_pictures(db)
             db.execute("COMMIT")
-            pictures = PictureFolder(root, cipher)
             for name, problems in wrong_pictures(db, pictures, named).items():
                 notes.add(name, problems, _REPAIR if name == MISSING else _RESTORE)
             if unnamed_files(pictures, named):

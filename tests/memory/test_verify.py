@@ -222,18 +222,23 @@ def test_a_file_of_a_write_under_way_is_not_judged(root):
     assert verify(root).findings == ()
 
 
-def test_a_corrupt_page_names_its_table_and_is_left_alone(root):
+def corrupt_page(root, *names):
+    """Overwrite the middle leaf of some tables or indexes."""
     path = root / "memory.sqlite"
-    with sqlite3.connect(path) as connection:
-        pages = connection.execute(
-            "SELECT pageno FROM dbstat WHERE name = 'observation' AND pagetype = 'leaf'"
-        ).fetchall()
-        (rows,) = connection.execute("SELECT count(*) FROM observation").fetchone()
-    connection.close()
     damaged = bytearray(path.read_bytes())
-    start = 4096 * (pages[len(pages) // 2][0] - 1)
-    damaged[start : start + 4096] = b"\xa5" * 4096
+    connection = sqlite3.connect(path)
+    for name in names:
+        query = "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf'"
+        pages = connection.execute(query, (name,)).fetchall()
+        start = 4096 * (pages[len(pages) // 2][0] - 1)
+        damaged[start : start + 4096] = b"\xa5" * 4096
+    connection.close()
     path.write_bytes(damaged)
+
+
+def test_a_corrupt_page_names_its_table_and_is_left_alone(root):
+    rows = len(rows_of(root)["observation"])
+    corrupt_page(root, "observation")
     before = files(root)
     report = verify(root)
     assert report.damaged
@@ -242,6 +247,36 @@ def test_a_corrupt_page_names_its_table_and_is_left_alone(root):
     readable = int(finding.problem.split("; ")[1].split()[0])
     assert rows / 2 < readable < rows
     assert "restore" in finding.advice
+    assert verify_and_repair(root) == report
+    assert files(root) == before
+
+
+def picture_names(root, where):
+    with sqlite3.connect(root / "memory.sqlite") as connection:
+        query = f"SELECT picture FROM observation WHERE picture IS NOT NULL AND {where} ORDER BY id"
+        rows = connection.execute(query).fetchall()
+    connection.close()
+    return [name for (name,) in rows]
+
+
+@pytest.mark.parametrize("broken", [("observation",), ("observation", "observation_picture_name"), ("vector",)])
+def test_key_frames_are_looked_at_though_a_page_is_corrupt(root, broken):
+    """Without a page of the table the index still tells all names; without either, the rows before and after it do."""
+    first, *_, last = picture_names(root, "true")
+    torn, *_ = picture_names(root, f"picture NOT IN ('{first}', '{last}')")
+    for gone in (first, last):
+        (root / "pictures" / gone[:2] / f"{gone}.jpg").unlink()
+    file = root / "pictures" / torn[:2] / f"{torn}.jpg"
+    file.write_bytes(file.read_bytes()[:-1])
+    corrupt_page(root, *broken)
+    before = files(root)
+    report = verify(root)
+    assert report.damaged
+    assert set(report.found) == {"pages", "missing pictures", "corrupt pictures"}
+    found = {(finding.check, finding.subject.split("/")[-1]) for finding in report.findings}
+    assert found >= {("pages", f"table {broken[0]}"), ("corrupt pictures", f"{torn}.jpg")}
+    assert {name for check, name in found if check == "missing pictures"} == {f"{first}.jpg", f"{last}.jpg"}
+    assert all("restore" in finding.advice for finding in report.findings)
     assert verify_and_repair(root) == report
     assert files(root) == before
 
