@@ -174,8 +174,9 @@ class Search:
     ) -> list[_Found]:
         """The best passages of scored texts."""
         rows, config = scored.rows, self._config
-        score = np.where(keep[rows], scored.score, 0).astype(np.float32)
-        score, dense, whose = entities.with_looks(table, looks, rows, score, scored.dense, config.look_cosine_range)
+        score, dense, whose = entities.with_looks(
+            table, looks, rows, scored.score, scored.dense, config.look_cosine_range
+        )
         taken = np.zeros(len(table), dtype=bool)
         found: list[_Found] = []
         for place, worth in islice(varied(table, np.where(keep[rows], score, 0), rows, taken, config.copy_share), k):

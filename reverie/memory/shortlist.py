@@ -64,6 +64,6 @@ def widened(k: int, search: Callable[[int | None], tuple[list[Passage], float]])
     """
     for wanted in (k, _LONGER * k):
         found, left = search(wanted)
-        if left <= 0 or (len(found) == k and min(passage.score for passage in found) >= left):
+        if left <= 0 or (len(found) == k and min((passage.score for passage in found), default=left) >= left):
             return found
     return search(None)[0]

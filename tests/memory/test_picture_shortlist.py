@@ -83,6 +83,10 @@ def test_the_shortlist_finds_what_the_full_scan_finds(folder, filters):
     assert_same(full, searched(folder, queries, **SMALL))
 
 
+def test_nothing_is_found_where_nothing_is_asked_for(folder):
+    assert searched(folder, [Query(text="tabby cat", k=0)], **SMALL) == [[]]
+
+
 def test_neighbours_are_those_of_the_full_scan(folder):
     queries = [Query(text=text, k=8, neighbours=1) for text in QUESTIONS]
     full = searched(folder, queries, **FULL)
