@@ -5,7 +5,6 @@ was committed since. Rows are appended; a demotion notes its stretch in `revisio
 it is read again; an erasure bumps `memory.erasures`, and everything is. Reading goes in short transactions, so
 a reader never holds the writer's log for long.
 
-Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 34 bytes
 Two tables: pictures (VISION), with label scores, and texts (WRITING, SPEECH, SOUND). Per row: 37 bytes
 and D for each vector, 6 for each label.
 """
