@@ -1,4 +1,4 @@
-"""The command line: `reverie watch | ask | teach | facts | timeline | export | forget | memory | doctor | demo | ...`.
+"""The command line: `reverie watch | ask | teach | facts | notes | timeline | export | forget | memory | demo | ...`.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0 done, 1 failed, 2 the call was wrong.
 With `--json` a verb prints one JSON object.
@@ -177,6 +177,30 @@ def facts(
         print_result({"facts": [fact_as_dict(fact) for fact in found]}, as_json)
     else:
         print_result("\n".join(fact_as_text(fact) for fact in found), as_json)
+
+
+@app.command()
+def notes(
+    memory: MemoryOption,
+    key_file: KeyFileOption = None,
+    read: Annotated[bool, typer.Option("--read", help="First let the profile's language model conclude more.")] = False,
+    profile: ProfileOption = "embedded",
+    as_json: JsonOption = False,
+) -> None:
+    """List what was concluded, about which times, and which notes are alike."""
+    from reverie.pipeline.session import Session
+    from reverie.pipeline.show import note_as_dict, note_as_text
+    from reverie.pipeline.teaching import read_notes
+
+    if read:
+        receipt = read_notes(memory, profile=profile)
+        sys.stderr.write(f"{receipt.passages} passages: {receipt.stored} new notes, {receipt.refused} refused\n")
+    with Session(memory, runner="local") as session:
+        found = session.memory.notes()
+    if as_json:
+        print_result({"notes": [note_as_dict(note) for note in found]}, as_json)
+    else:
+        print_result("\n".join(note_as_text(note) for note in found), as_json)
 
 
 @app.command()

@@ -37,6 +37,7 @@ VERBS = {
     "teach": ["name", "--memory!", "--key-file", "--image", "--at", "--stream", "--alias", "--profile", "--json"],
     "entities": ["--memory!", "--key-file", "--json"],
     "facts": ["--memory!", "--key-file", "subject", "--history", "--read", "--profile", "--json"],
+    "notes": ["--memory!", "--key-file", "--read", "--profile", "--json"],
     "timeline": ["--memory!", "--key-file", "--from", "--to", "--stream", "--png", "--json"],
     "export": ["--memory!", "--key-file", "--format", "--out", "--stream"],
     "forget": [

@@ -5,6 +5,7 @@ from reverie.memory.config import MemoryConfig
 from reverie.memory.fact_reading import FactReader, FactReceipt
 from reverie.memory.familiarity import Familiarity
 from reverie.memory.memory import Memory
+from reverie.memory.note_reading import NoteReader, NoteReceipt
 from reverie.memory.records import (
     ConsolidationReceipt,
     CopyRecord,
@@ -41,6 +42,8 @@ __all__ = [
     "MemoryConfig",
     "MemoryStats",
     "Note",
+    "NoteReader",
+    "NoteReceipt",
     "PinRecord",
     "Saying",
     "SearchConfig",

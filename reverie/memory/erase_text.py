@@ -6,7 +6,8 @@ name. Of names those of classes, sounds and things count, not those of colours. 
     utterance, writing, sound, moment   the row with its vectors; its number stays, so that it cannot be sent again
     boxes                               those of the name; the others of the frame stay
     visit                               the row, and votes for the name in the rows of other visits
-    fact, note                          the row, when its quote, its names or its text hold the words
+    fact, note                          the row, when its quote, its names or its text hold the words; a note also
+                                        when it is about any of that
     entity                              with its templates, when no span is named
     words of minutes                    whose filter says yes to all of them, or that held one of these
     key frames                          of all that was in sight while one of these was heard or seen
@@ -25,7 +26,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from reverie.errors import UsageError
-from reverie.memory import episodes, familiarity, lexical, word_filters
+from reverie.memory import episodes, familiarity, lexical, notes, word_filters
 from reverie.memory.derived import erase_derived, erase_named
 from reverie.memory.erase import Erased, erase_rows, still_standing, sum_up_anew
 from reverie.memory.erase_faded import drop_faded_pictures
@@ -125,6 +126,8 @@ def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_n
     db.executemany("DELETE FROM track WHERE rowid = ?", [(row,) for row in matches.tracks])
     erased.tracks += len(matches.tracks)
     touched += _leave_no_picture(db, stream, moments)
+    for span in spans:
+        notes.erase(db, stream, span)
     erased.word_filters += sum(word_filters.erase_span(db, stream, span) for span in spans)
     for hours in _joined(familiarity.whole_hours(span) for span in spans):
         erased.less_familiar |= familiarity.rebuild(db, stream, hours)

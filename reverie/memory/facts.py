@@ -183,6 +183,22 @@ def _valid(chain: Iterable[_Row]) -> Iterator[Fact]:
         )
 
 
+def valid_evidence(db: sqlite3.Connection) -> Iterator[tuple[int, int, int]]:
+    """(stream, start, end) of every statement of the facts that are valid."""
+    rows = db.execute(
+        "SELECT f.key, f.predicate, f.object, f.stream, f.start_ns, f.end_ns FROM fact f JOIN stream s "
+        "ON s.id = f.stream ORDER BY f.key, f.predicate, coalesce(s.wall_anchor_ns, s.started_ns) + f.start_ns DESC, "
+        "f.learned_ns DESC, f.id DESC"
+    )
+    for (key, predicate), chain in groupby(rows, key=lambda row: (row[0], row[1])):
+        latest = None
+        for _, _, thing, stream, start_ns, end_ns in chain:
+            latest = thing if latest is None else latest
+            if (key, predicate) != (SPEAKER, NAME) and thing != latest and key_of(thing) != key_of(latest):
+                break
+            yield stream, start_ns, end_ns
+
+
 def trim(db: sqlite3.Connection, max_bytes: int, most: int) -> bool:
     """While all take more than this, drop up to `most`: the earliest of those that others followed, then of the rest.
 

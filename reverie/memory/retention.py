@@ -1,10 +1,11 @@
 """Which event is made coarser next: the one with the lowest score, by one of five policies.
 
-`retention`, the default, is e^(-t/5S) (1 + surprise + repeats), t in days since the event's end or its last recall by
-the wall clock of its stream: MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has the
-inverse), where S starts at 1 and grows by 1 with every recall, with what makes an event stand out on top. A
-form of level l is c = 4^l times as worth keeping as the whole, and a merged episode more the longer it is, so that one
-water level sinks through all levels. Scores are logarithms: years do not underflow.
+`retention`, the default, is e^(-t/5S) (1 + surprise + repeats + links), t in days since the event's end or its last
+recall by the wall clock of its stream: MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has
+the inverse), where S starts at 1 and grows by 1 with every recall, with what makes an event stand out on top. Links are
+what was derived and rests on the event: statements of valid facts, notes, showings of taught entities. A form of level
+l is c = 4^l times as worth keeping as the whole, and a merged episode more the longer it is, so that one water level
+sinks through all levels. Scores are logarithms: years do not underflow.
 
 The others are those of the Spatially-Aware Transformer (Cho et al. 2024, section 4.2) for comparison: the oldest first
 (`fifo`), the newest first (`lifo`), and what was visited least or most often first, the oldest of equals. Each takes an
@@ -15,13 +16,17 @@ it is recalled; where streams name their place, it was visited as often as that 
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from math import log, log1p
 from typing import Any, Literal
 
 import numpy as np
 
+from reverie.memory import facts
 from reverie.memory.pins import pinned_events
 from reverie.memory.schema import EVERY_MODALITY, MODALITY_CODES
 from reverie.types import NS_PER_S, Modality
@@ -41,9 +46,25 @@ EPISODE_LEVEL, LAST_LEVEL = 3, 9
 # that leapt into the future, and would make all others look old.
 _ZERO = "min(coalesce(s.wall_anchor_ns, s.started_ns), s.started_ns - coalesce(s.watched_start_ns, 0))"
 _EVENTS = (
-    f"SELECT e.id, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, {_ZERO}, s.place "
-    "FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open "
+    f"SELECT e.id, e.stream, e.start_ns, e.end_ns, e.level, e.surprise, e.strength, e.recalled_ns, e.repeats, {_ZERO}, "
+    "s.place FROM event e JOIN stream s ON s.id = e.stream WHERE NOT e.open "
 )
+_CONCLUDED = (
+    "SELECT stream, start_ns, end_ns FROM note "
+    "UNION ALL SELECT stream, start_ns, end_ns FROM template WHERE stream IS NOT NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Where the evidence of what was derived begins and ends in one stream, each sorted."""
+
+    starts_ns: list[int] = field(default_factory=list)
+    ends_ns: list[int] = field(default_factory=list)
+
+    def num_in(self, start_ns: int, end_ns: int) -> int:
+        """How much of it overlaps a span: what begins before its end, less what has ended by its start."""
+        return bisect_left(self.starts_ns, end_ns) - bisect_right(self.ends_ns, start_ns)
 
 
 class Ranking:
@@ -56,6 +77,7 @@ class Ranking:
         self._db, self._policy, self._now_ns = db, policy, now_ns(db)
         by_visits = policy in ("least_visited", "most_visited")
         self._visits = _visits_by_place(db) if by_visits else Counter[str]()
+        self._links = _links_by_stream(db) if policy == "retention" else dict[int, _Links]()
         self._read: list[Victim] = []
         self._worths: list[float] = []
         self._last_event = 0
@@ -64,7 +86,7 @@ class Ranking:
         """Score so many more closed events. False when these were the last."""
         rows = self._db.execute(_EVENTS + "AND e.id > ? ORDER BY e.id LIMIT ?", (self._last_event, most)).fetchall()
         self._read.extend(self._scored(rows))
-        self._worths.extend(worth(row[4], row[7], row[5]) for row in rows)
+        self._worths.extend(worth(row[5], row[8], row[6]) for row in rows)
         self._last_event = rows[-1][0] if rows else self._last_event
         return len(rows) == most
 
@@ -88,16 +110,18 @@ class Ranking:
         return float(np.partition(self._worths, place)[place]) if self._worths else 0.0
 
     def again(self, event: int) -> Victim | None:
-        """An event with the score that it has now, None when it is no more."""
+        """An event with the score that it has now, by the links of the last ranking, None when it is no more."""
         rows = self._db.execute(_EVENTS + "AND e.id = ?", (event,)).fetchall()
         return next(self._scored(rows), None)
 
     def _scored(self, rows: list[Any]) -> Iterator[Victim]:
-        for event, start, end, level, surprise, strength, recalled, repeats, anchor, place in rows:
+        for event, stream, start, end, level, surprise, strength, recalled, repeats, anchor, place in rows:
             wall_ns = anchor + end
             if self._policy == "retention":
                 days = max(self._now_ns - max(wall_ns, recalled or wall_ns), 0) / NS_PER_S / _DAY_S
-                value = score(days, surprise + repeats, level, (end - start) / NS_PER_S, strength)
+                links = self._links.get(stream)
+                standing_out = surprise + repeats + (links.num_in(start, end) if links else 0)
+                value = score(days, standing_out, level, (end - start) / NS_PER_S, strength)
             else:
                 value = self._order_of(wall_ns, self._visits[place] if place else strength - 1)
                 value += _LAST if level >= EPISODE_LEVEL else 0.0
@@ -109,7 +133,7 @@ class Ranking:
 
 
 def score(age_days: float, standing_out: float, level: int, duration_s: float, strength: int = 1) -> float:
-    """Logarithm of retention times the factor of the level. `standing_out`: surprise and repeats."""
+    """Logarithm of retention times the factor of the level. `standing_out`: surprise, repeats and links."""
     longer = log(max(duration_s, 1.0) / _EPISODE_S) if level >= EPISODE_LEVEL else 0.0
     return -age_days / (_FADES_IN_DAYS * strength) + log1p(max(standing_out, 0.0)) + level * _LEVEL_FACTOR + longer
 
@@ -123,6 +147,19 @@ def now_ns(db: sqlite3.Connection) -> int:
     """The latest wall time that any stream was watched at: ages are counted from it, so they follow from the rows."""
     latest = f"SELECT max({_ZERO} + s.watched_end_ns) FROM stream s"
     return int(db.execute(latest).fetchone()[0] or 0)
+
+
+def _links_by_stream(db: sqlite3.Connection) -> dict[int, _Links]:
+    """Where the evidence of all that was derived lies, in one pass."""
+    links: dict[int, _Links] = {}
+    for stream, start_ns, end_ns in chain(facts.valid_evidence(db), db.execute(_CONCLUDED)):
+        of_stream = links.setdefault(stream, _Links())
+        of_stream.starts_ns.append(start_ns)
+        of_stream.ends_ns.append(max(end_ns, start_ns + 1))
+    for of_stream in links.values():
+        of_stream.starts_ns.sort()
+        of_stream.ends_ns.sort()
+    return links
 
 
 def _visits_by_place(db: sqlite3.Connection) -> Counter[str]:

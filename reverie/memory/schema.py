@@ -423,6 +423,11 @@ def _add_imagined(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE stream ADD COLUMN imagined INTEGER NOT NULL DEFAULT 0")
 
 
+def _add_noted(connection: sqlite3.Connection) -> None:
+    """`noted_ns`: up to where a reader concluded notes of what was perceived."""
+    connection.execute("ALTER TABLE stream ADD COLUMN noted_ns INTEGER")
+
+
 def _add_access(connection: sqlite3.Connection) -> None:
     _run(connection, _ACCESS)
 
@@ -441,6 +446,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     _add_timezone,
     _add_access,
     _add_imagined,
+    _add_noted,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -17,8 +17,9 @@ Evidence, each in [0, 1]:
 
 A passage is an utterance, a block of writing (adjacent equal texts are one), a sound, a visit of a tracked
 thing, or a run of adjacent pictures of one event that all score at least half of its peak. Hits come in
-time order; `Hit.score` tells the rank. No MMR and no pseudo-relevance feedback: both lose evidence when a
-question needs more than one passage.
+time order; `Hit.score` tells the rank. What says the same as a better passage counts less (`variety`): maximal
+marginal relevance, but for near-duplicates alone. In full it loses evidence when a question needs more than one
+passage, and so does pseudo-relevance feedback, of which there is none.
 """
 
 from __future__ import annotations

@@ -14,10 +14,12 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.errors import UsageError
-from reverie.memory import entities, fact_reading, facts, notes
+from reverie.memory import entities, fact_reading, facts, note_reading, notes
 from reverie.memory.entities import Kind, Showing, Template
 from reverie.memory.fact_reading import FactReader, FactReceipt
+from reverie.memory.ingest import Ingest
 from reverie.memory.names import drop_unused_encoders
+from reverie.memory.note_reading import NoteReader, NoteReceipt
 from reverie.memory.open_memory import OpenMemory
 from reverie.memory.records import Entity, Note
 from reverie.memory.schema import MODALITY_CODES
@@ -172,19 +174,69 @@ class Semantic(OpenMemory):
         """
         if not text.strip():
             raise UsageError("a note needs a text")
-        vector = self._text_encoder.encode([text.strip()])[0]
+        vectors = self._text_encoder.encode([text.strip()])
         with self._writing() as ingest:
             try:
                 with self._store.transaction() as db:
                     showing = self._showing(db, stream_id, about)
                     assert showing is not None
-                    encoder = ingest.names.encoder(self._text_encoder.encoder_id, len(vector))
-                    now_ns = self._clock.wall_ns()
-                    made = notes.add(db, showing.stream, about, text.strip(), vector, encoder, now_ns)
+                    (made,) = self._add_notes(db, ingest, showing.stream, [(text.strip(), about)], vectors)
             except BaseException:
                 ingest.reset()
                 raise
             return notes.read(self._store.writer, [made])[0]
+
+    def read_notes(self, reader: NoteReader, *, stream_ids: tuple[str, ...] = ()) -> NoteReceipt:
+        """Let a reader, such as a language model, conclude notes from what was perceived and not read for notes yet.
+
+        Stretches of closed events are asked one by one with no lock held, and stored in one transaction each; a note
+        that does not name the passages that it is about is refused. Imagined streams are not read. What the reader
+        raises ends it; what was stored before stays, and the next call goes on there.
+        """
+        num_passages = stored = refused = 0
+        with self._reading():
+            stretches = note_reading.unread(self._store.reader, stream_ids)
+        for stretch in stretches:
+            kept = False
+            while not kept:
+                with self._reading():
+                    erasures = note_reading.num_erasures(self._store.reader)
+                    given = note_reading.passages(self._store.reader, self._browse, stretch)
+                told = reader.read_notes(given) if given else ()
+                holding = note_reading.borne_out(told, given)
+                vectors = self._text_encoder.encode([text for text, _ in holding])
+                with self._writing() as ingest:
+                    try:
+                        with self._store.transaction() as db:
+                            kept = note_reading.num_erasures(db) == erasures
+                            if kept:
+                                self._add_notes(db, ingest, stretch.stream, holding, vectors)
+                                note_reading.mark(db, stretch)
+                    except BaseException:
+                        ingest.reset()
+                        raise
+            num_passages += len(given)
+            stored += len(holding)
+            refused += len(told) - len(holding)
+        return NoteReceipt(passages=num_passages, stored=stored, refused=refused)
+
+    def _add_notes(
+        self,
+        db: sqlite3.Connection,
+        ingest: Ingest,
+        stream: int,
+        concluded: Sequence[tuple[str, TimeSpan]],
+        vectors: Float32[ndarray, "n d"],
+    ) -> list[int]:
+        """Store notes about spans of a stream with the vectors of their texts; return their ids."""
+        if not concluded:
+            return []
+        encoder = ingest.names.encoder(self._text_encoder.encoder_id, vectors.shape[1])
+        now_ns = self._clock.wall_ns()
+        return [
+            notes.add(db, stream, about, text, vector, encoder, now_ns)
+            for (text, about), vector in zip(concluded, vectors, strict=True)
+        ]
 
     def notes(self, text: str = "", k: int = 10) -> list[Note]:
         """The k notes that fit a text best; without one, all in the order in which they were made."""

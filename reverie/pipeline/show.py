@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reverie.memory import BackupReceipt, CopyRecord, Entity, ForgetReceipt, MemoryStats, VerifyReport
+from reverie.memory import BackupReceipt, CopyRecord, Entity, ForgetReceipt, MemoryStats, Note, VerifyReport
 from reverie.pipeline.progress import Progress
 from reverie.types import Answer, Citation, Event, Fact
 
@@ -262,3 +262,16 @@ def fact_as_text(fact: Fact) -> str:
     over = " (superseded)" if fact.superseded_by is not None else ""
     where = f"{cited.stream_id} {minutes(cited.span.start_s)}"
     return f"{fact.subject} | {fact.predicate} | {fact.object}{over}  [{where}] {cited.text}"
+
+
+def note_as_dict(note: Note) -> dict[str, Any]:
+    """A note for programs; `about` is media time in seconds, `made_ns` Unix nanoseconds."""
+    about = {"start_s": note.about.start_s, "end_s": note.about.end_s}
+    return asdict(note) | {"about": about}
+
+
+def note_as_text(note: Note) -> str:
+    """One line: its number, what was concluded, about what, and the notes that it is linked to."""
+    about = f"{note.stream_id} {minutes(note.about.start_s)}-{minutes(note.about.end_s)}"
+    links = f"  see {', '.join(map(str, note.links))}" if note.links else ""
+    return f"{note.note_id}. {note.text}  [{about}]{links}"

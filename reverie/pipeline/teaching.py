@@ -1,4 +1,4 @@
-"""Teaching a memory: what something looks like, by a picture or a time at which it was seen; facts, by a model.
+"""Teaching a memory: what something looks like, by a picture or a time of it; facts and notes, by a model.
 
 Pictures go through the profile's encoder of whole pictures, so they lie in the space of what is watched.
 """
@@ -13,13 +13,13 @@ from jaxtyping import UInt8
 from numpy import ndarray
 
 from reverie.errors import ConfigError, MemoryStoreError, SourceError, UsageError
-from reverie.memory import Entity, FactReceipt
+from reverie.memory import Entity, FactReceipt, NoteReceipt
 from reverie.memory.store import DATABASE
 from reverie.perception.decoding import Fault, Picture
 from reverie.perception.pictures import PictureReader
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import Profile, load_profile
-from reverie.reasoning import OpenAIFactReader, OpenAIReader
+from reverie.reasoning import OpenAIFactReader, OpenAINoteReader, OpenAIReader
 from reverie.types import TimeSpan, ns
 
 
@@ -69,12 +69,34 @@ def read_facts(
         MemoryStoreError: there is no memory.
     """
     loaded = profile if isinstance(profile, Profile) else load_profile(profile)
-    if (server := loaded.reader) is None:
-        raise ConfigError(f"the profile {loaded.name!r} has no reader: give it base_url and model of a server")
-    reader = OpenAIFactReader(OpenAIReader(server.base_url, server.model, server.api_key_env, server.options))
+    reader = OpenAIFactReader(_server(loaded))
     with open_memory(_existing(directory), loaded, "w") as memory:
         memory.require_streams(stream_ids)
         return memory.read_facts(reader, stream_ids=stream_ids)
+
+
+def read_notes(
+    directory: str | Path, *, profile: str | Path | Profile, stream_ids: tuple[str, ...] = ()
+) -> NoteReceipt:
+    """Let the profile's language model conclude notes from what was perceived; see `Memory.read_notes`.
+
+    Raises:
+        ConfigError: the profile has no `reader`.
+        ReaderError: its server cannot be reached; what was stored before stays, and the next call goes on there.
+        MemoryStoreError: there is no memory.
+    """
+    loaded = profile if isinstance(profile, Profile) else load_profile(profile)
+    reader = OpenAINoteReader(_server(loaded))
+    with open_memory(_existing(directory), loaded, "w") as memory:
+        memory.require_streams(stream_ids)
+        return memory.read_notes(reader, stream_ids=stream_ids)
+
+
+def _server(profile: Profile) -> OpenAIReader:
+    """The profile's language model."""
+    if (server := profile.reader) is None:
+        raise ConfigError(f"the profile {profile.name!r} has no reader: give it base_url and model of a server")
+    return OpenAIReader(server.base_url, server.model, server.api_key_env, server.options)
 
 
 def _existing(directory: str | Path) -> Path:

@@ -4,6 +4,7 @@ from reverie.reasoning.calibration import Calibration, Example, fit
 from reverie.reasoning.fact_reader import OpenAIFactReader
 from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import ReasonerConfig
+from reverie.reasoning.note_reader import OpenAINoteReader
 from reverie.reasoning.question import Question, parse
 from reverie.reasoning.reader import Evidence, OpenAIReader, Reader, ReaderConfig, ReaderError, Reading
 from reverie.reasoning.reasoner import Reasoner
@@ -17,6 +18,7 @@ __all__ = [
     "Example",
     "LabelCount",
     "OpenAIFactReader",
+    "OpenAINoteReader",
     "OpenAIReader",
     "Question",
     "QuestionKind",

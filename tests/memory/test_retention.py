@@ -121,3 +121,38 @@ def test_a_clock_that_leapt_into_the_future_makes_no_other_stream_old(tmp_path):
             return [value for value, _, _ in sorted(Ranking(memory._store.writer, "retention").victims(0))]
 
     assert ages(24 * HOUR_NS * 2000) == ages(24 * HOUR_NS * 1000)
+
+
+def equals(path, *told):
+    """A memory of four equal events, a stream each, in which these words were said."""
+    memory = Memory.open(path, text_encoder=BagOfWords(), mode="w", config=MemoryConfig(short_term_s=0))
+    for number in range(4):
+        name = f"day {number}"
+        start = StreamStart(stream_id=name, uri="x", live=False, has_video=True, has_audio=True, wall_anchor_ns=number)
+        words = told[number] if number < len(told) else "river lantern"
+        items = [seen("cat", 0, stream_id=name), said(words, 1, 3, stream_id=name)]
+        memory.write([start, *items, EndOfStream(stream_id=name, pts_ns=ns(10))])
+    return memory
+
+
+def test_an_event_with_links_outlives_its_equal_without(tmp_path):
+    with equals(tmp_path) as memory:
+        assert order(memory, "retention") == [0, 1, 2, 3], "a nanosecond apart: the oldest of equals"
+        memory.note("it glitters", stream_id="day 0", about=span(2, 4))
+        assert order(memory, "retention") == [1, 2, 3, 0]
+        memory.teach("Tom", stream_id="day 1", span=span(0, 1))
+        memory.note("it glitters again", stream_id="day 1", about=span(3, 3))
+        assert order(memory, "retention") == [2, 3, 0, 1], "two are more than one"
+        ranking = Ranking(memory._store.writer, "retention")
+        assert all(ranking.again(victim[2]) == victim for victim in ranking.victims(0))
+        memory.forget(span=span(2, 4), stream_ids=["day 0"])
+        assert order(memory, "retention")[-1] == 1
+
+
+def test_only_facts_that_are_valid_are_links(tmp_path):
+    told = ("The code of the garage is 11.", "The code of the garage is 12.", "The code of the garage is 11.")
+    with equals(tmp_path, *told) as memory:
+        assert len(memory.facts(history=True)) == 3
+        assert order(memory, "retention") == [0, 1, 3, 2]
+        memory.forget(stream_ids=["day 1"])
+        assert order(memory, "retention") == [3, 0, 2], "both say what holds now"
