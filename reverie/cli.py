@@ -50,6 +50,13 @@ app.command()(train)
 INTERRUPTED = 130  # the exit code of a process that Ctrl+C ended
 
 
+class SenseName(StrEnum):
+    """What `teach --at` takes from a time."""
+
+    LOOK = "look"
+    SOUND = "sound"
+
+
 class Format(StrEnum):
     """What `export` writes."""
 
@@ -123,18 +130,28 @@ def teach(
     memory: MemoryOption,
     key_file: KeyFileOption = None,
     image: Annotated[list[Path] | None, typer.Option("--image", help="A picture of it; may be repeated.")] = None,
-    at_s: Annotated[float | None, typer.Option("--at", help="When it was seen, in seconds of media time.")] = None,
-    stream: Annotated[str | None, typer.Option("--stream", help="The stream in which it was seen then.")] = None,
+    sound: Annotated[list[Path] | None, typer.Option("--sound", help="A sound of it; may be repeated.")] = None,
+    at_s: Annotated[float | None, typer.Option("--at", help="When it was there, in seconds of media time.")] = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="The stream in which it was there then.")] = None,
+    sense: Annotated[SenseName, typer.Option("--sense", help="What it is of that time.")] = SenseName.LOOK,
     alias: Annotated[list[str] | None, typer.Option("--alias", help="Another name; may be repeated.")] = None,
     profile: ProfileOption = "embedded",
     as_json: JsonOption = False,
 ) -> None:
-    """Bind a name to how something looks: one showing is enough."""
+    """Bind a name to how something looks or sounds: one showing is enough."""
     from reverie.pipeline.show import entity_as_dict, entity_as_text
     from reverie.pipeline.teaching import teach as teach_in
 
     taught = teach_in(
-        memory, name, images=image or (), at_s=at_s, stream_id=stream, aliases=alias or (), profile=profile
+        memory,
+        name,
+        images=image or (),
+        sounds=sound or (),
+        at_s=at_s,
+        stream_id=stream,
+        sense=sense.value,
+        aliases=alias or (),
+        profile=profile,
     )
     print_result(entity_as_dict(taught) if as_json else entity_as_text(taught), as_json)
 

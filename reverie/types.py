@@ -88,7 +88,7 @@ class Modality(StrEnum):
     OBJECTS = "objects"  # things in it: tracked boxes
     WRITING = "writing"  # text on screen
     SPEECH = "speech"  # what was said
-    SOUND = "sound"  # speech, singing or music going on
+    SOUND = "sound"  # music, singing, and other sounds that stand out
 
 
 # --- data ---------------------------------------------------------------------------------------

@@ -129,10 +129,11 @@ class Completion:
 
 
 def _embedded(table: PassageTable, vectors: Vectors) -> ndarray:
-    """Numbers of the rows that have a vector in one of the cue's spaces."""
+    """Numbers of the rows that have a vector in one of the cue's spaces, of their own or of a sentence."""
     columns = [
         column.rows.rows
         for encoder, vector in vectors.items()
-        if (column := table.vectors.get(encoder)) is not None and column.codes.rows.shape[1] == len(vector)
+        for own in (table.vectors, table.sentences)
+        if (column := own.get(encoder)) is not None and column.codes.rows.shape[1] == len(vector)
     ]
     return np.concatenate(columns) if columns else np.zeros(0, np.int64)

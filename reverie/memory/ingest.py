@@ -253,12 +253,8 @@ class Ingest:
                 "INSERT INTO vector (observation, encoder, scale, code) VALUES (?, ?, ?, ?)",
                 (row, encoder_row, scale, code.tobytes()),
             )
-            if is_text and item.embedding is None:
-                parts = [quantise(vectors[sentence]) for sentence in sentences.split(item.text)]
-                self._db.executemany(
-                    "INSERT INTO sentence (observation, part, encoder, scale, code) VALUES (?, ?, ?, ?, ?)",
-                    [(row, part, encoder_row, scale, code.tobytes()) for part, (code, scale) in enumerate(parts)],
-                )
+            if is_text:
+                self._add_sentences(row, item, vectors)
         if is_text:
             lexical.add(self._db, "observation_text", row, item.text)
             if self._extract_facts and item.modality in _TELLING and (told := statements(item.text)):
@@ -268,6 +264,19 @@ class Ingest:
             self._recognise_later(stream, item.span.start_ns)
         tally.counts["committed"] += 1
         tally.counts["late"] += late
+
+    def _add_sentences(self, row: int, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]]) -> None:
+        """Vectors of a long text's sentences; of the whole text, where the row's own vector is of what was heard."""
+        if item.embedding is None:
+            texts = sentences.split(item.text)
+        else:
+            texts = [item.text] if item.modality is Modality.SOUND else []
+        for part, text in enumerate(texts):
+            code, scale = quantise(vectors[text])
+            self._db.execute(
+                "INSERT INTO sentence (observation, part, encoder, scale, code) VALUES (?, ?, ?, ?, ?)",
+                (row, part, self.names.encoder(self._text_encoder.encoder_id, len(code)), scale, code.tobytes()),
+            )
 
     def _insert(
         self, stream: _Stream, item: Observation, boxes: bytes | None, late: bool, surprise: float | None,

@@ -93,21 +93,23 @@ class PassageTable:
     ) -> Float32[ndarray, "n"]:
         """Cosine of each of the rows (default: of all) with the query in its encoder's space; 0 where there is none.
 
-        Where a text has sentences, the best of theirs makes up `sentence_share` of it.
+        Where a text has sentences, the best of theirs makes up `sentence_share` of it, or all where it has nothing else
+        in that space.
         """
         found = np.zeros(len(self) if rows is None else len(rows), dtype=np.float32)
         for encoder, query in queries.items():
+            share = np.ones(len(found), dtype=np.float32)
             column = self.vectors.get(encoder)
             if column is not None and column.width == len(query):
                 places, own = column.cosines(query, rows)
-                found[places] = own
+                found[places], share[places] = own, sentence_share
             parts = self.sentences.get(encoder)
             if parts is not None and parts.width == len(query):
                 best = np.full(len(found), -1.0, dtype=np.float32)
                 places, own = parts.cosines(query, rows)
                 np.maximum.at(best, places, own)
                 split = best > -1.0
-                found[split] += np.float32(sentence_share) * (best[split] - found[split])
+                found[split] += share[split] * (best[split] - found[split])
         return found
 
     def likeness(self, row: int, others: Int64[ndarray, "m"]) -> Float32[ndarray, "m"]:

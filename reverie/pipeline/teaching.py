@@ -1,6 +1,7 @@
-"""Teaching a memory: what something looks like, by a picture or a time of it; facts and notes, by a model.
+"""Teaching a memory: how something looks or sounds, by a file or a time of it; facts and notes, by a model.
 
-Pictures go through the profile's encoder of whole pictures, so they lie in the space of what is watched.
+Pictures go through the profile's encoder of whole pictures, sounds through the print of the sound sense, so they lie in
+the spaces of what is watched.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from reverie.errors import ConfigError, MemoryStoreError, SourceError, UsageError
 from reverie.memory import Entity, FactReceipt, NoteReceipt
+from reverie.memory.entities import Sense
 from reverie.memory.store import DATABASE
 from reverie.perception.decoding import Fault, Picture
+from reverie.perception.files import FileSource
 from reverie.perception.pictures import PictureReader
+from reverie.perception.samples import SAMPLE_RATE_HZ, Samples, mono_16k
+from reverie.perception.sound_print import ENCODER_ID, sound_print
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import Profile, load_profile
 from reverie.reasoning import OpenAIFactReader, OpenAINoteReader, OpenAIReader
-from reverie.types import TimeSpan, ns
+from reverie.types import AudioChunk, EndOfStream, TimeSpan, ns
+
+_MAX_SOUND_S = 60
 
 
 def teach(
@@ -28,34 +35,44 @@ def teach(
     name: str,
     *,
     images: Sequence[str | Path] = (),
+    sounds: Sequence[str | Path] = (),
     at_s: float | None = None,
     stream_id: str | None = None,
+    sense: Sense = "look",
     aliases: Sequence[str] = (),
     profile: str | Path | Profile = "embedded",
 ) -> Entity:
-    """Bind a name to pictures, or to what a stream showed at a time (seconds of media time).
+    """Bind a name to pictures and sounds, or to what a stream showed or let hear at a time (seconds of media time).
 
     Raises:
         UsageError: neither or both were given, or a time without its stream.
-        SourceError: a picture cannot be read.
+        SourceError: a file cannot be read, or nothing is heard in it.
         MemoryStoreError: there is no memory.
     """
-    if bool(images) == (at_s is not None):
-        raise UsageError("show it once: with --image FILE (may be repeated), or with --at SECONDS --stream NAME")
+    if bool(images or sounds) == (at_s is not None):
+        raise UsageError(
+            "show it once: with --image FILE or --sound FILE (may be repeated), or with --at SECONDS --stream NAME"
+        )
     if at_s is not None and stream_id is None:
-        raise UsageError("name the stream in which it was seen at that time, with --stream")
+        raise UsageError("name the stream in which it was perceived at that time, with --stream")
     directory = _existing(directory)
     loaded = profile if isinstance(profile, Profile) else load_profile(profile)
     if at_s is not None:
         with open_memory(directory, loaded, "w") as memory:
             instant = TimeSpan(start_ns=ns(at_s), end_ns=ns(at_s))
-            return memory.teach(name, stream_id=stream_id, span=instant, aliases=aliases)
-    pictures = [_read(Path(image), loaded) for image in images]
-    encoder = picture_encoder(loaded)
-    encoder.load()
-    looks = list(encoder.encode(pictures).embedding)
+            return memory.teach(name, stream_id=stream_id, span=instant, sense=sense, aliases=aliases)
+    prints = [_print(Path(sound), loaded) for sound in sounds]
+    looks, encoder = list[Float32[ndarray, "d"]](), picture_encoder(loaded)
+    if images:
+        pictures = [_read(Path(image), loaded) for image in images]
+        encoder.load()
+        looks = list(encoder.encode(pictures).embedding)
     with open_memory(directory, loaded, "w") as memory:
-        return memory.teach(name, looks=looks, encoder=encoder.encoder_id, aliases=aliases)
+        if looks:
+            taught = memory.teach(name, looks=looks, encoder=encoder.encoder_id, aliases=aliases)
+        if prints:
+            taught = memory.teach(name, sounds=prints, encoder=ENCODER_ID, aliases=aliases)
+        return taught
 
 
 def read_facts(
@@ -115,3 +132,24 @@ def _read(path: Path, profile: Profile) -> UInt8[ndarray, "h w 3"]:
         if isinstance(shown, Fault):
             raise SourceError(str(path), shown.reason)
     raise SourceError(str(path), "not a picture that can be read")
+
+
+def _print(path: Path, profile: Profile) -> Float32[ndarray, "d"]:
+    """The print of a short sound file as a whole."""
+    source, heard, num_samples = FileSource(path, profile.source), list[Samples](), 0
+    try:
+        source.open()
+        ended = False
+        while not ended and num_samples <= _MAX_SOUND_S * SAMPLE_RATE_HZ:
+            items = source.pull()
+            heard += [mono_16k(item, "teach") for item in items if isinstance(item, AudioChunk)]
+            num_samples = sum(map(len, heard))
+            ended = any(isinstance(item, EndOfStream) for item in items)
+    finally:
+        source.close()
+    if not ended:
+        raise SourceError(str(path), f"longer than {_MAX_SOUND_S} s: cut out the sound that is meant")
+    vector = sound_print(np.concatenate(heard)) if heard else None
+    if vector is None:
+        raise SourceError(str(path), "nothing is heard in it")
+    return vector

@@ -2,7 +2,7 @@
 
 Speech and writing are judged by the words they share with the cue, tracked things by the detector's
 names, pictures by class names and vectors. A question's own words decide which senses are asked; when
-they name none, the evidence decides. Four searches and one track look-up a cue at most.
+they name none, the evidence decides. Five searches and one track look-up a cue at most.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from reverie.reasoning.vocabulary import (
     stems,
     words,
 )
-from reverie.types import NS_PER_S, Box, Citation, Hit, Modality, Query, TimeSpan, Track
+from reverie.types import NS_PER_S, Box, Citation, Hit, Label, Modality, Query, TimeSpan, Track
 
 MAX_MEANINGS = 2  # class names searched besides the cue's own words
 TEXT_MODALITIES = (Modality.SPEECH, Modality.WRITING, Modality.SOUND)
@@ -100,11 +100,18 @@ class Locator:
         spoken = tuple(m for m in TEXT_MODALITIES if m in wanted)
         if spoken:
             found += [self.text_candidate(cue, hit) for hit in self._search(cue.text, scope, spoken)]
+        if Modality.SPEECH in wanted and Modality.SOUND not in wanted:
+            found += self.taught_sounds(cue, scope)
         pictures = self._pictures(cue, scope) if Modality.VISION in wanted else []
         shown = [self.picture_candidate(cue, hit) for hit in pictures]
         if Modality.OBJECTS in wanted:
             found += self._things(cue, scope, pictures)
         return sorted([*found, *shown], key=lambda c: (-c.probability, c.span.start_ns, c.stream_id))
+
+    def taught_sounds(self, cue: Cue, scope: Scope) -> list[Candidate]:
+        """Sounds known by a name that was taught: "when was Gong heard" asks for them as well as for words."""
+        hits = self._search(cue.text, scope, (Modality.SOUND,))
+        return [heard_candidate(hit, taught) for hit in hits if (taught := _taught(hit)) is not None]
 
     def _pictures(self, cue: Cue, scope: Scope) -> list[Hit]:
         """Pictures that the cue finds; if none has a class that fits it, those that a class which fits finds."""
@@ -125,6 +132,8 @@ class Locator:
         )
 
     def text_candidate(self, cue: Cue, hit: Hit) -> Candidate:
+        if hit.modality is Modality.SOUND and (taught := _taught(hit)) is not None:
+            return heard_candidate(hit, taught)
         features = text_features(cue, hit)
         return Candidate(
             stream_id=hit.stream_id,
@@ -253,6 +262,23 @@ def parted(text: str, wanted: Sequence[str]) -> str:
         pairs = [pair for pair in cuts if known & set(pair) and all(part in known | STOPWORDS for part in pair)]
         shown += pairs[0] if pairs else (word,)
     return " ".join(shown)
+
+
+def heard_candidate(hit: Hit, taught: Label) -> Candidate:
+    """A sound that bears a taught name which the cue holds: as probable as it is alike."""
+    return Candidate(
+        stream_id=hit.stream_id,
+        span=hit.span,
+        modality=hit.modality,
+        text=f"{taught.name} ({hit.text})",
+        name=taught.name,
+        probability=taught.score,
+    )
+
+
+def _taught(hit: Hit) -> Label | None:
+    """The name that a sound owes to what was taught: sounds have no classes of their own."""
+    return next((label for label in hit.labels if label.kind == "class"), None)
 
 
 def picture_text(hit: Hit) -> str:

@@ -109,7 +109,7 @@ SENSE_PLACES = {
     Modality.OBJECTS: "tracked things",
     Modality.WRITING: "text on screen",
     Modality.SPEECH: "speech",
-    Modality.SOUND: "music and singing",
+    Modality.SOUND: "music and other sounds",
 }
 
 

@@ -159,12 +159,18 @@ class Reasoner:
             return outside
         if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:
             return answer_colours(inquiry)
-        if not question.is_verbal and (sense := missing_sense(question.plain, inquiry.senses)):
+        sense = "" if question.is_verbal else missing_sense(question.plain, inquiry.senses)
+        if sense and not (sense == "sound" and self._knows_sound(inquiry)):
             said = answer_from_quotes(inquiry, sense)
             return said or Draft(text=inquiry.senses.explain_missing(sense), abstained=True, confidence=0.9)
         if question.anchor is not None:
             return self._anchored(inquiry)
         return _ANSWERS.get(question.kind, answer_found)(inquiry)
+
+    @staticmethod
+    def _knows_sound(inquiry: Inquiry) -> bool:
+        """Whether a sound was heard that has been taught by the name asked for."""
+        return bool(inquiry.credible(inquiry.locator.taught_sounds(inquiry.question.cue, inquiry.scope)))
 
     def _anchored(self, inquiry: Inquiry) -> Draft:
         """Two hops: find the moment that the question hangs on, then answer inside, before or after it."""

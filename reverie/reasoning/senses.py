@@ -24,7 +24,7 @@ BEYOND = {
     "motion": "directions and speeds",
     "relation": "how things are placed to each other",
     "reason": "reasons and intentions",
-    "sound": "sounds other than speech, singing and music",
+    "sound": "sounds other than speech, singing, music and those it was taught",
     "body": "smell, taste, touch, warmth or weight",
 }
 
