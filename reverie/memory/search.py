@@ -327,7 +327,7 @@ class Search:
         score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
         labels = hit.labels
         if found.entity:  # as probable as it is alike: that it was there before takes nothing from that
-            alike = float(ramp(np.float32(found.dense), self._config.look_cosine_range))
+            alike = float(ramp(np.array([found.dense], np.float32), self._config.look_cosine_range)[0])
             labels = (Label(name=found.entity, score=alike), *labels)
         return replace(hit, score=score, dense=found.dense, lexical=lexical_share, labels=labels)
 
