@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from reverie.errors import UsageError
 from reverie.memory import Memory
-from reverie.types import EndOfStream, Modality, ns
-from tests.memory.worlds import BagOfWords, said, seen, span
+from reverie.types import EndOfStream, Modality, Query, ns
+from tests.memory.worlds import BagOfWords, direction, heard, said, seen, span, unit
 
 PAIRS = (("tabby cat", "the kitten wants milk"), ("sports car", "listen to that engine"), ("pizza", "dinner is ready"))
 
@@ -64,3 +66,23 @@ def test_what_cannot_be_completed_is_told(memory):
         memory.complete("dinner", find=Modality.OBJECTS)
     with pytest.raises(UsageError, match="take another span"):
         memory.complete(span(500, 600))
+
+
+def test_a_sound_finds_its_sight_and_its_words(memory):
+    """A sound with a vector of its own is completed by that vector, and searched by its words as one without."""
+    bell, engine = (unit(direction(word)) for word in ("ding", "brumm"))
+    with_print = [replace(heard("music", at, at + 1, "yard"), embedding=vector, encoder="prints") for at, vector in
+                  ((5, bell), (35, engine))]  # fmt: skip
+    for at, scene in enumerate(("front door", "garage")):
+        shown = [seen(scene, 30 * at + k, stream_id="yard", cut=k == 0) for k in range(20)]
+        memory.write([*shown[:5], with_print[at], *shown[5:]])
+    memory.write([heard("music", 61, 62, "yard"), EndOfStream(stream_id="yard", pts_ns=ns(70))])
+    (first, *_) = memory.complete(engine, "prints", find=Modality.VISION)
+    assert first.labels[0].name == "garage"
+    (back, *_) = memory.complete(BagOfWords().encode(["front door"])[0], "bag-of-words", find=Modality.SOUND)
+    assert span(5, 6).overlaps(back.span)
+    found = memory.search(Query(text="was there music", modalities=(Modality.SOUND,), k=3))
+    assert len(found) == 3
+    assert len({round(hit.dense, 3) for hit in found}) == 1
+    assert found[0].dense > 0.5
+    assert memory.verify().sound

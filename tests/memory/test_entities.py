@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from reverie.memory import Memory
 from reverie.memory.entities import erase_entity
 from reverie.types import EndOfStream, Query, ns
 from tests.memory.reading import assert_whole, bytes_in, rows_of
-from tests.memory.worlds import WIDTH, BagOfWords, direction, said, seen, span, unit
+from tests.memory.worlds import WIDTH, BagOfWords, direction, heard, said, seen, span, unit
 
 SPACE = "bag-of-words"
 
@@ -164,3 +166,22 @@ def test_an_entity_is_forgotten_with_all_that_holds_its_names(memory, tmp_path):
     assert "a tiger sleeps" in {row["text"] for row in rows_of(tmp_path / "m")["observation"]}
     assert not bytes_in(tmp_path / "m", b"Minka")
     assert_whole(tmp_path / "m")
+
+
+def test_a_time_teaches_its_sound_and_every_recurrence_bears_the_name(memory):
+    bells = [
+        replace(heard("sound", at, at + 1), embedding=unit(direction("dong")), encoder="prints") for at in (60, 70, 80)
+    ]
+    memory.write([*bells, replace(heard("sound", 90, 91), embedding=unit(direction("crack")), encoder="prints")])
+    taught = memory.teach("Gong", stream_id="tv", span=span(60.5, 60.5), sense="sound")
+    assert (taught.num_looks, taught.num_sounds) == (0, 1)
+    named = [hit for hit in memory.search(Query(text="When was Gong heard?", k=8)) if hit.labels[0].name == "Gong"]
+    assert [hit.span.start_s for hit in named] == [60, 70, 80]
+    assert all(hit.labels[0].score == pytest.approx(1, abs=0.01) for hit in named)
+
+
+def test_a_sound_without_a_vector_of_its_own_cannot_be_learned(memory):
+    """As memories have them that were written before sounds had prints: their vector is that of a word."""
+    memory.write([heard("music", 60, 64)])
+    with pytest.raises(UsageError, match="no sound of that time"):
+        memory.teach("Gong", stream_id="tv", span=span(61, 61), sense="sound")
