@@ -204,11 +204,11 @@ def main() -> None:
     )
     taught = num_tracks * NUM_TAUGHT
     body += (
-        f"\n\n{num_tracks} tracks; of each, {NUM_TAUGHT} names are asked for over {NUM_SOUNDS} sounds heard at each level "
-        f"of noise, so a row has {taught} right pairs, {taught * 3} wrong ones of the same kind (another doorbell, another "
-        f"bark) and {taught * 16} of other kinds. Recall counts what the sense did not report as missed. All sounds are "
-        "synthesised; the generators that fitted the print made none of them. The least cosine is that of looks and was "
-        "not fitted to sounds; that of the mean spectrum was."
+        f"\n\n{num_tracks} tracks; of each, {NUM_TAUGHT} names are asked for over {NUM_SOUNDS} sounds heard at each "
+        f"level of noise, so a row has {taught} right pairs, {taught * 3} wrong ones of the same kind (another "
+        f"doorbell, another bark) and {taught * 16} of other kinds. Recall counts what the sense did not report "
+        "as missed. All sounds are synthesised; the generators that fitted the print made none of them. The least "
+        "cosine is that of looks and was not fitted to sounds; that of the mean spectrum was."
     )
     figures = {
         "recognition": {f"{way}, {snr_db} dB": counted.tolist() for (way, snr_db), counted in totals.items()},
