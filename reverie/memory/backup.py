@@ -5,7 +5,7 @@ some pages at a time: a writer goes on, and what it commits meanwhile is not in 
 the copied rows name, as hard links where the file system can (a key frame is never written to again), else as copies.
 
 All of it is made in a folder `.NAME.….part` beside the target, synced, and renamed into place. What stands there after
-a crash is no backup and may be deleted.
+a crash may be deleted; its database has its name only once the rest is there, so it is no memory until it is whole.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from reverie.memory.picture_check import named_pictures, picture_tables
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.store import DATABASE, StoreConfig, check_version, make_folder, schema_of, write_marker
 
+_UNFINISHED = DATABASE + ".part"
 _PAGES_AT_A_TIME = 1024  # 4 MB
 _ATTEMPTS = 5
 
@@ -97,10 +98,13 @@ def copy_memory(
             receipt = _copy(source, part, target, cipher, new_cipher)
             if receipt is not None:
                 _copy_list(source, part, made_ns, cipher, new_cipher)
+                (part / _UNFINISHED).rename(part / DATABASE)
+                sync(part)
+                kind = "backup" if new_key is None else "encrypted copy"
+                noted = note_copy(source, kind, target, made_ns, cipher)  # first: a crash misses none
                 part.rename(target)
                 sync(target.parent)
-                kind = "backup" if new_key is None else "encrypted copy"
-                return replace(receipt, noted=note_copy(source, kind, target, made_ns, cipher))
+                return replace(receipt, noted=noted)
         except database_errors() as error:
             raise _translated(source, target, error) from error
         except OSError as error:
@@ -120,7 +124,7 @@ def _copy(
     check_version(source, version, older_too=True)
     with (
         closing(open_database(source / DATABASE, read_only=True, timeout_s=timeout_s, cipher=cipher)) as original,
-        closing(open_database(part / DATABASE, read_only=False, timeout_s=timeout_s, cipher=new_cipher)) as copy,
+        closing(open_database(part / _UNFINISHED, read_only=False, timeout_s=timeout_s, cipher=new_cipher)) as copy,
     ):
         copy_rows: Callable[[sqlite3.Connection, sqlite3.Connection], None] = _encrypt_rows if encrypts else _copy_rows
         copy_rows(original, copy)
@@ -138,7 +142,7 @@ def _copy(
         erasures = "SELECT erasures FROM memory"
         if original.execute(erasures).fetchone() != copy.execute(erasures).fetchone():
             return None
-    sync(part / DATABASE)
+    sync(part / _UNFINISHED)
     if new_cipher is not None:
         write_marker(part, new_cipher)
     for folder in {path.parent for path in part.rglob("*")} | {part}:
@@ -146,7 +150,7 @@ def _copy(
     return BackupReceipt(
         path=target, schema_version=version, streams=counts[0], observations=counts[1], events=counts[2],
         pictures=len(pictures) - missing, linked=linked, missing=missing,
-        bytes_written=(part / DATABASE).stat().st_size + copied,
+        bytes_written=(part / _UNFINISHED).stat().st_size + copied,
     )  # fmt: skip
 
 

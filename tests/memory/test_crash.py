@@ -1,8 +1,9 @@
 """A writer that is killed anywhere, and sent everything again, leaves the same memory as one that lived.
 
-Each seed draws a stream, batches, and a system call; the writer is a forked child that is killed (kill -9) as it makes
-that call, up to three times in a row (writing a stream makes about 860; every change of a file is one, or between two).
-`REVERIE_CRASH_SEEDS=1000 pytest -m slow tests/memory/test_crash.py` tries 1,000 seeds.
+Each seed draws what the writer does (writing and forgetting, or one of `crash_kinds`), and a system call; the writer is
+a forked child that is killed (kill -9) as it makes that call, up to three times in a row (writing a stream makes about
+860; every change of a file is one, or between two). `REVERIE_CRASH_SEEDS=1000 pytest -m slow
+tests/memory/test_crash.py` tries 1,000 seeds, a sixth of them for each kind.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from reverie.memory.index import Index
 from reverie.memory.verify import verify
 from reverie.types import Item, Observation
 from tests.memory import tracing
+from tests.memory.crash_kinds import KINDS, Acknowledge, arrays_of, killed_at
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, batches, make_stream, said, seen, span
 
@@ -35,6 +38,15 @@ DURATION_S = 12.0
 FORGOTTEN = span(4, 6)
 
 needs_tracing = pytest.mark.skipif(bool(tracing.why_not()), reason=str(tracing.why_not()))
+
+
+def seeds_of(number: int) -> list[range]:
+    """The seeds of a kind of work, writing being 0, in lots for one test each."""
+    step = 1 + len(KINDS)
+    return [
+        range(first, min(first + SEEDS_A_TEST * step, SEEDS), step)
+        for first in range(number, SEEDS, SEEDS_A_TEST * step)
+    ]
 
 
 @pytest.fixture
@@ -55,34 +67,19 @@ def stream_of(number: int) -> tuple[Item, ...]:
 
 
 def write_all(
-    directory: Path, sent: list[list[Item]], forget_after: int | None, acknowledged: int | None = None
+    directory: Path, sent: list[list[Item]], forget_after: int | None, acknowledge: Acknowledge = lambda: None
 ) -> None:
-    """Write the batches, and forget a span after one of them; every return is told through a pipe."""
+    """Write the batches, and forget a span after one of them; every return is acknowledged."""
     with Memory.open(directory, text_encoder=BagOfWords(), mode="w") as memory:
         for number, batch in enumerate(sent):
             memory.write(batch)
             if number == forget_after:
                 memory.forget(span=FORGOTTEN)
-            if acknowledged is not None:
-                os.write(acknowledged, b".")
+            acknowledge()
 
 
-def killed_at(directory: Path, sent: list[list[Item]], forget_after: int | None, fatal: int) -> tuple[bool, int, int]:
-    """Write in a child that is killed at its `fatal`-th system call: (died, writes acknowledged, calls made)."""
-    reading, writing = os.pipe()
-    calls = 0
-
-    def count(_: tracing.Call) -> bool:
-        nonlocal calls
-        calls += 1
-        return calls == fatal
-
-    code = tracing.run(lambda: write_all(directory, sent, forget_after, writing), count)
-    os.close(writing)
-    acknowledged = len(os.read(reading, 1 << 16))
-    os.close(reading)
-    assert code in (0, -9), "the writer failed"
-    return code == -9, acknowledged, calls
+def writing(directory: Path, sent: list[list[Item]], forget_after: int | None) -> Callable[[Acknowledge], None]:
+    return lambda acknowledge: write_all(directory, sent, forget_after, acknowledge)
 
 
 @functools.cache
@@ -90,7 +87,7 @@ def num_calls() -> int:
     """How many system calls it takes to write a stream."""
     with tempfile.TemporaryDirectory() as folder:
         sent = batches(stream_of(0), np.random.default_rng(0))
-        return killed_at(Path(folder) / "m", sent, None, -1)[2]
+        return killed_at(writing(Path(folder) / "m", sent, None), -1)[2]
 
 
 def assert_acknowledged(directory: Path, sent: list[list[Item]], num_writes: int) -> None:
@@ -109,17 +106,6 @@ def assert_texts_indexed(directory: Path) -> None:
             connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
 
 
-def arrays_of(index: Index) -> list[list[object]]:
-    index.refresh()
-    found: list[list[object]] = []
-    for table in (index.pictures, index.texts):
-        found += [table.ids.rows.tolist(), table.starts_ns.rows.tolist(), table.ends_ns.rows.tolist()]
-        found += [table.text_hashes.rows.tolist(), table.labels.ids.rows.tolist(), table.labels.scores.rows.tolist()]
-        for encoder, column in sorted(table.vectors.items()):
-            found += [[encoder], column.rows.rows.tolist(), column.codes.rows.tolist(), column.scales.rows.tolist()]
-    return found
-
-
 def check_seed(folder: Path, seed: int, lived: dict[int, dict[str, list[object]]]) -> int:
     """Kill, look, and go on, up to three times; then send everything once more. Returns the number of deaths."""
     rng = np.random.default_rng(seed)
@@ -129,7 +115,8 @@ def check_seed(folder: Path, seed: int, lived: dict[int, dict[str, list[object]]
     directory = folder / f"seed {seed}"
     deaths = 0
     for _ in range(int(rng.integers(1, 4))):
-        died, acknowledged, _ = killed_at(directory, sent, forget_after, int(rng.integers(1, int(num_calls() * 1.1))))
+        fatal = int(rng.integers(1, int(num_calls() * 1.1)))
+        died, acknowledged, _ = killed_at(writing(directory, sent, forget_after), fatal)
         deaths += died
         if acknowledged and forget_after is None:
             assert_acknowledged(directory, sent, acknowledged)
@@ -158,12 +145,37 @@ def check_seed(folder: Path, seed: int, lived: dict[int, dict[str, list[object]]
 @needs_tracing
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("first", range(0, SEEDS, SEEDS_A_TEST))
-def test_killed_at_any_system_call_and_sent_again_equals_uninterrupted(quick_disk, first):
+@pytest.mark.parametrize("seeds", seeds_of(0), ids=str)
+def test_killed_at_any_system_call_and_sent_again_equals_uninterrupted(quick_disk, seeds):
     lived: dict[int, dict[str, list[object]]] = {}
-    seeds = range(first, min(first + SEEDS_A_TEST, SEEDS))
     deaths = sum(check_seed(quick_disk, seed, lived) for seed in seeds)
     assert deaths >= len(seeds) // 2  # a kill that comes too late shows nothing
+
+
+@needs_tracing
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(
+    ("kind", "seeds"),
+    [
+        pytest.param(kind, seeds, id=f"{kind.__name__}-{seeds}")
+        for number, kind in enumerate(KINDS, 1)
+        for seeds in seeds_of(number)
+    ],
+)
+def test_killed_at_other_work_it_loses_nothing_and_goes_on(quick_disk, kind, seeds):
+    deaths, work = 0, kind(quick_disk)
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        directory = work.copy(f"seed {seed}")
+        for _ in range(int(rng.integers(1, 4))):
+            fatal = int(rng.integers(1, int(work.lived[0] * 1.1)))
+            died, acknowledged, _ = killed_at(functools.partial(work.work, directory), fatal)
+            deaths += died
+            work.look(directory, acknowledged)
+        work.finish(directory)
+        shutil.rmtree(directory)
+    assert deaths >= len(seeds) // 2
 
 
 @needs_tracing
@@ -171,11 +183,11 @@ def test_killed_at_any_system_call_and_sent_again_equals_uninterrupted(quick_dis
 def test_killed_around_a_commit(quick_disk):
     """Calls around the second of two commits, and while the memory is closed after it."""
     sent = [[said("the first", 1, 2), seen("cat", 1, picture=1)], [said("the second", 3, 4), seen("dog", 3, picture=2)]]
-    _, _, last = killed_at(quick_disk / "lived", sent, None, -1)
+    _, _, last = killed_at(writing(quick_disk / "lived", sent, None), -1)
     outcomes = set()
     for fatal in range(max(1, last - 240), last - 8, 8):  # how many calls closing makes varies by a few
         directory = quick_disk / f"m{fatal}"
-        died, acknowledged, _ = killed_at(directory, sent, None, fatal)
+        died, acknowledged, _ = killed_at(writing(directory, sent, None), fatal)
         assert died
         with Memory.open(directory, text_encoder=BagOfWords(), mode="w") as memory:
             assert_whole(directory)
