@@ -171,9 +171,15 @@ class Search:
         """The best passages of scored texts, and of those that are like what an entity sounds like."""
         best, whose = entities.likeness(table, looks)
         if looks:
-            scored = with_rows(scored, np.flatnonzero(keep & (best > self._config.look_cosine_range[0])))
+            scored = with_rows(scored, np.flatnonzero(keep & (best > self._config.sound_cosine_range[0])))
         rows = scored.rows
-        score, dense, whose = self._alike(best[rows], whose[rows], np.where(keep[rows], scored.score, 0), scored.dense)
+        score, dense, whose = self._alike(
+            best[rows],
+            whose[rows],
+            np.where(keep[rows], scored.score, 0),
+            scored.dense,
+            self._config.sound_cosine_range,
+        )
         taken = np.zeros(len(table), dtype=bool)
         found: list[_Found] = []
         for place, worth in varied(table, np.where(keep[rows], score, 0), rows, taken, self._config.copy_share):
@@ -227,7 +233,8 @@ class Search:
         score = (
             config.picture_dense_weight * ramp(dense, config.picture_cosine_range) + config.picture_label_weight * named
         )
-        score, dense, whose = self._alike(*entities.likeness(table, looks), score, dense)
+        likeness = entities.likeness(table, looks)
+        score, dense, whose = self._alike(*likeness, score, dense, config.look_cosine_range)
         keep = table.kept(self.index.shown_until_ns(self._gap_s), streams, (), _bounds(query.span))
         score = np.where(keep, score, 0.0).astype(np.float32)
         taken = np.zeros(len(table), dtype=bool)
@@ -241,11 +248,12 @@ class Search:
                 entity=looks[whose[row]].name if whose[row] >= 0 else "",
             )  # fmt: skip
 
+    @staticmethod
     def _alike(
-        self, best: Scores, whose: Int64[ndarray, "n"], score: Scores, dense: Scores
+        best: Scores, whose: Int64[ndarray, "n"], score: Scores, dense: Scores, cosine_range: tuple[float, float]
     ) -> tuple[Scores, Scores, Int64[ndarray, "n"]]:
         """Scores and cosines with the looks asked for, and which of these a row owes its score to (-1: none)."""
-        alike = ramp(best, self._config.look_cosine_range)
+        alike = ramp(best, cosine_range)
         owed = alike > score
         return np.where(owed, alike, score), np.where(owed, best, dense), np.where(owed, whose, -1)
 
@@ -327,7 +335,9 @@ class Search:
         score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
         labels = hit.labels
         if found.entity:  # as probable as it is alike: that it was there before takes nothing from that
-            alike = float(ramp(np.array([found.dense], np.float32), self._config.look_cosine_range)[0])
+            pictorial = found.kind is Modality.VISION
+            limits = self._config.look_cosine_range if pictorial else self._config.sound_cosine_range
+            alike = float(ramp(np.array([found.dense], np.float32), limits)[0])
             labels = (Label(name=found.entity, score=alike), *labels)
         return replace(hit, score=score, dense=found.dense, lexical=lexical_share, labels=labels)
 
