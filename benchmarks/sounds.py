@@ -205,10 +205,10 @@ def main() -> None:
     pairs = num_tracks * NUM_TAUGHT
     body += (
         f"\n\n{num_tracks} tracks; of each, {NUM_TAUGHT} names are asked for over {NUM_SOUNDS} sounds at each level of "
-        f"noise: a row has {pairs} right pairs, {3 * pairs} wrong ones of the same kind (another doorbell, another bark) "
-        f"and {16 * pairs} of other kinds. Recall counts what the sense did not report as missed. All sounds are "
-        "synthesised, by other generators than those that fitted the print; both thresholds are the best by F1 on other "
-        "seeds."
+        f"noise: a row has {pairs} right pairs, {3 * pairs} wrong ones of the same kind (another doorbell, another "
+        f"bark) and {16 * pairs} of other kinds. Recall counts what the sense did not report as missed. All sounds are "
+        "synthesised, by other generators than those that fitted the print; both thresholds are the best by F1 on "
+        "other seeds."
     )
     figures = {
         "recognition": {f"{way}, {snr_db} dB": counted.tolist() for (way, snr_db), counted in totals.items()},
