@@ -177,7 +177,7 @@ class Search:
         """The best passages of scored texts."""
         rows, config = scored.rows, self._config
         score, dense, whose = entities.with_looks(
-            table, looks, rows, scored.score, scored.dense, config.look_cosine_range
+            table, looks, rows, scored.score, scored.dense, config.sound_cosine_range
         )
         taken = np.zeros(len(table), dtype=bool)
         found: list[_Found] = []
@@ -336,7 +336,9 @@ class Search:
         score, lexical_share = min(1.0, found.score), min(1.0, found.lexical)
         labels = hit.labels
         if found.entity:  # as probable as it is alike: that it was there before takes nothing from that
-            alike = float(ramp(np.array([found.dense], np.float32), self._config.look_cosine_range)[0])
+            pictorial = found.kind is Modality.VISION
+            limits = self._config.look_cosine_range if pictorial else self._config.sound_cosine_range
+            alike = float(ramp(np.array([found.dense], np.float32), limits)[0])
             labels = (Label(name=found.entity, score=alike), *labels)
         return replace(hit, score=score, dense=found.dense, lexical=lexical_share, labels=labels)
 

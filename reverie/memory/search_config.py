@@ -57,6 +57,9 @@ class SearchConfig(BaseModel):
     look_cosine_range: tuple[float, float] = Field(
         (0.6, 0.9), description="Cosines of pictures of other things and of the same thing: for what was taught."
     )
+    sound_cosine_range: tuple[float, float] = Field(
+        (0.78, 0.88), description="The same of sounds; a probability of 0.4 is best by F1 (benchmarks/sounds.py)."
+    )
     run_share: float = Field(0.5, gt=0, le=1, description="A run of pictures keeps above this share of its peak.")
     copy_share: float = Field(
         0.5, ge=0, le=1, description="What a passage is worth that says the same as one before it; 1: as much."

@@ -10,7 +10,7 @@ from benchmarks.sound_kinds import NAMED, doorbell, over_noise, rendition
 from reverie.perception.sound_print import NUM_FEATURES, sound_print
 from tests.perception.hearing import noise, tune
 
-RECOGNISED = 0.72  # where search gives a taught name a probability of 0.4, its least
+RECOGNISED = 0.82  # where search gives a taught name a probability of 0.4, its least
 
 
 def test_it_is_a_unit_vector_that_level_and_silence_do_not_change():
@@ -28,8 +28,8 @@ def test_silence_and_less_than_a_frame_have_none(samples):
     assert sound_print(samples.astype(np.float32)) is None
 
 
-@pytest.mark.parametrize("snr_db", [10, 15, 20])
-def test_one_showing_is_enough(snr_db):
+@pytest.mark.parametrize(("snr_db", "least"), [(10, 0.6), (15, 0.8), (20, 0.9)])
+def test_one_showing_is_enough(snr_db, least):
     """Of 30 sounds of 5 kinds, in noise, shifted, at another level and pitch: most are near what was shown."""
     sounds = [kind(np.random.default_rng(2000 + n)) for n in range(6) for kind in NAMED]
     shown = np.stack([sound_print(sound) for sound in sounds])
@@ -37,7 +37,7 @@ def test_one_showing_is_enough(snr_db):
     again = np.stack([sound_print(over_noise(rng, rendition(rng, sound), snr_db, 0.2, 0.4)) for sound in sounds])
     cosines = again @ shown.T
     kinds = np.arange(len(sounds)) % len(NAMED)
-    assert np.mean(np.diag(cosines) > RECOGNISED) >= 0.8
+    assert np.mean(np.diag(cosines) > RECOGNISED) >= least
     assert np.mean(cosines[kinds[:, None] != kinds] > RECOGNISED) < 0.01
 
 
