@@ -1,6 +1,6 @@
 """Sounds known after one showing, and the sights that they recall, on composed sound tracks.
 
-    python benchmarks/sounds.py [--seeds 3100 .. 3111] [--json]
+    python benchmarks/sounds.py [--seeds 5100 .. 5111] [--json]
 
 Each track: 10 sounds of 5 kinds that are taught by a clean showing and 10 other sounds of the same kinds that are not,
 each heard three times (at 10, 15 and 20 dB over the noise of a room, at other levels, 1 to 2 % off in pitch), heard by
@@ -171,7 +171,7 @@ def completed(track: Track, encoder: MiniLM, work: Path, rng: np.random.Generato
 
 
 def main() -> None:
-    args = arguments(__doc__, seeds={"type": int, "nargs": "+", "default": list(range(3100, 3112))})
+    args = arguments(__doc__, seeds={"type": int, "nargs": "+", "default": list(range(5100, 5112))})
     stage, encoder = SoundStage(), MiniLM()
     stage.setup()
     most = tuned(stage)
