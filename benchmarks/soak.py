@@ -8,6 +8,7 @@ words), written in batches of 10 s, each on disk when the call returns. Every si
 of a reader. The run ends after `--days` of stream or `--minutes` of wall time, whichever comes first, and says which.
 
 - disk: the largest size of the directory, measured every simulated 10 minutes, over the budget;
+- holes: the share of the database's pages that holds nothing when the run ends;
 - RAM: slope of the process's resident bytes over simulated days, after the second day;
 - write and search: p50 and p99 of the calls, those that demote included.
 """
@@ -15,10 +16,12 @@ of a reader. The run ends after `--days` of stream or `--minutes` of wall time, 
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +151,8 @@ def main() -> None:
             if time.perf_counter() - started > 60 * args.minutes:
                 break
         levels = [event.level for event in reader.timeline()]
+    with closing(sqlite3.connect(path / "memory.sqlite")) as db:
+        (holes,) = db.execute("SELECT 1.0 * sum(unused) / sum(pgsize) FROM dbstat").fetchone()
     days = simulated_s / DAY_S
     late = [(day, number) for day, number in resident if day >= 2]
     slope = float(np.polyfit(*zip(*late, strict=True), 1)[0]) if days >= 3 else None
@@ -155,6 +160,7 @@ def main() -> None:
     figures = {
         "days": round(days, 2), "days_asked": args.days, "max_bytes": args.max_bytes,
         "disk_over_budget": round(most / args.max_bytes, 4),
+        "holes": round(holes, 3),
         "resident_slope_bytes_per_day": None if slope is None else round(slope),
         "write_p50_ms": write_p50, "write_p99_ms": write_p99, "write_max_ms": round(1000 * max(write_s), 1),
         "search_p50_ms": search_p50, "search_p99_ms": search_p99,
@@ -164,6 +170,7 @@ def main() -> None:
     rows = [
         ("stream", f"{days:.2f} days of {args.days:g} asked for, {round(simulated_s)} moments"),
         ("disk at most", f"{100 * most / args.max_bytes:.1f} % of {args.max_bytes / 1e6:g} MB"),
+        ("holes in the database", f"{100 * holes:.1f} %"),
         ("RAM", "too short a run" if slope is None else f"{slope / 1e6:+.2f} MB a day after the second"),
         ("write of 10 s, p50 / p99 / max", f"{write_p50} / {write_p99} / {figures['write_max_ms']} ms"),
         ("search, p50 / p99", f"{search_p50} / {search_p99} ms"),

@@ -8,7 +8,8 @@
                         128 moments and 12,800 bytes of sentences word for word; visits live on as names of moments,
                         the words of each minute as bits (see `word_filters`)
     4 to 9 remnant      of a stream of which nothing else is left to join: no key frame, and at each level half of the
-                        moments, sentences and bits of the one before, down to two moments; then it goes
+                        moments and sentences of the one before, down to two moments, from 7 on half of the bits of
+                        words, too; then it goes
 
 What is left are observations again, at their own times: search, timeline, erasure and export need no second
 way. The stretch is noted in `faded`, so that sending it again brings nothing back, and in `revision`, so that
@@ -34,7 +35,7 @@ from reverie.memory.stretches import (
     Demoted,
     Stretch,
     delete_rows,
-    repack,
+    pack,
     select,
     stretch_of,
 )
@@ -42,6 +43,7 @@ from reverie.memory.thinning import drop_pictures, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
 WORD_BITS: Final = 128
+_FILTERS_LEVEL = 6  # below it filters of words halve too: up to it a byte of them tells more than one of a sentence
 Need = Literal["some", "more", "all"]
 
 
@@ -74,6 +76,7 @@ def demote(
     if stretch is None:
         return None  # became part of another in the meantime
     demoted.events += 1
+    rows_before = demoted.rows
     if stretch.level == 0:
         thin(db, stretch, demoted)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (REPRESENTATIVES_LEVEL, event))
@@ -100,10 +103,14 @@ def demote(
         sum_up(db, stretch, demoted, max_text_bytes)
         if stretch.level > EPISODE_LEVEL and stretch.episode is not None:
             episodes.join(db, [stretch.episode])  # its summary, too, says no more than what is left
-        word_filters.fit(db, stretch, word_filters.MAX_EVENT_BYTES >> (stretch.level - EPISODE_LEVEL))
+        word_filters.fit(db, stretch, word_filters.MAX_EVENT_BYTES >> max(stretch.level - _FILTERS_LEVEL, 0))
         labels, picture = summarise(db, stretch.stream, stretch.start_ns, stretch.end_ns, None)
         values = (stretch.level, labels, picture, stretch.event)
         db.execute("UPDATE event SET level = ?, labels = ?, picture = ? WHERE id = ?", values)
+    if demoted.rows > rows_before:
+        pack(db, stretch, demoted)
+    elif stretch.level == 0:  # of speech alone: only times of words went
+        pack(db, stretch, demoted, ("observation",))
     _note(db, stretch)
     return stretch.event
 
@@ -112,7 +119,6 @@ def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, pictur
     ids = [row for (row,) in select(db, "id", stretch, (VISION, *TEXT_CODES))]
     for table in ("vector", "sentence"):
         demoted.rows += recode(db, table, ids)
-        repack(db, table, "observation", ids)
     standing_out = db.execute("SELECT surprise, repeats, strength FROM event WHERE id = ?", (stretch.event,)).fetchone()
     if worth(*standing_out) <= picture_worth:
         drop_pictures(db, stretch, demoted)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reverie.memory import lexical
-from reverie.memory.schema import MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import MODALITIES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality
 
 VISION, OBJECTS, WRITING, SPEECH = (
@@ -18,6 +18,8 @@ TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 ROW_BYTES = 700  # of a moment with its vector and index entries
 _EVENT_BYTES = 8192  # of the pages that any demotion touches, however little it takes
 _TEXT_FACTOR = 8  # a text taken from the index is written there once more, and its sentences' vectors go
+_KEYS = {"vector": "observation", "sentence": "observation", "observation": "id"}
+_BESIDE = 24  # rows before and after a stretch: about a page of the smallest
 INSIDE = "stream = ? AND start_ns >= ? AND start_ns < ?"
 
 
@@ -86,18 +88,26 @@ def select(db: sqlite3.Connection, columns: str, stretch: Stretch, codes: tuple[
     ).fetchall()
 
 
-def repack(db: sqlite3.Connection, table: str, key: str, ids: Sequence[int]) -> None:
-    """Write rows that became shorter anew, so that pages which they no longer fill are joined and given back.
+def pack(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, tables: Iterable[str] = tuple(_KEYS)) -> None:
+    """Write what is left of a stretch anew, and what is beside it: full pages, and the others are given back.
 
-    SQLite joins a page with its neighbours when a row of it is deleted, but not when one is overwritten: without this,
-    coarse codes would go on taking the space of the vectors that they stand for.
+    SQLite joins a page with its neighbours only when a row of it is deleted and less than a third is left: without this
+    four tenths of a database that has been full for days is holes (benchmarks/soak.py).
     """
+    ids = sorted(select(db, "id", stretch, tuple(MODALITIES)))
+    if not ids:
+        return
+    before = "SELECT id FROM observation WHERE id < ? ORDER BY id DESC LIMIT ?"
+    after = "SELECT id FROM observation WHERE id > ? ORDER BY id LIMIT ?"
+    ids = [*db.execute(before, (*ids[0], _BESIDE)).fetchall()[::-1], *ids, *db.execute(after, (*ids[-1], _BESIDE))]
     db.execute("PRAGMA defer_foreign_keys = ON")  # until the end of this transaction
-    keys = [(row,) for row in ids]
-    rows = [row for one in keys for row in db.execute(f"SELECT * FROM {table} WHERE {key} = ?", one).fetchall()]
-    db.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)
-    if rows:
-        db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
+    for table in tables:
+        which = f"{table} WHERE {_KEYS[table]} = ?"
+        rows = [row for one in ids for row in db.execute(f"SELECT * FROM {which}", one).fetchall()]
+        db.executemany(f"DELETE FROM {which}", ids)
+        if rows:
+            db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
+    demoted.rows += len(ids)
 
 
 def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) -> None:
@@ -108,6 +118,6 @@ def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) ->
             lexical.remove(db, "observation_text", row, text)
             demoted.text_bytes += len(text.encode())
     keys = [(row,) for row in ids]
-    for table, key in (("vector", "observation"), ("sentence", "observation"), ("observation", "id")):
+    for table, key in _KEYS.items():
         db.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)
     demoted.rows += len(ids)

@@ -25,7 +25,6 @@ from reverie.memory.stretches import (
     Demoted,
     Stretch,
     delete_rows,
-    repack,
     select,
 )
 from reverie.types import ns
@@ -42,9 +41,7 @@ def thin(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted) -> None:
     bearers = _keep_moments(db, stretch, demoted)
     ids = [row for (row,) in select(db, "id", stretch, (OBJECTS,))]
     delete_rows(db, ids, demoted)
-    if spoken := [row for (row,) in select(db, "id", stretch, (SPEECH,), "AND words IS NOT NULL")]:
-        db.executemany("UPDATE observation SET words = NULL WHERE id = ?", [(row,) for row in spoken])
-        repack(db, "observation", "id", spoken)
+    db.execute(f"UPDATE observation SET words = NULL WHERE {INSIDE} AND modality = ?", (*stretch.bounds, SPEECH))
     _join_writing(db, stretch, demoted)
     _keep_picture(db, stretch, held, kept, bearers, demoted)
 

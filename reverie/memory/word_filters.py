@@ -7,9 +7,9 @@ probability 1 - e^(-n/m): 0.4 for the 70 words of a minute of speech in 128 bits
 sentence, each weighed by log P(yes | there) / P(yes | not there), tell one minute from hundreds. The second
 probability is the share of all the minutes asked that say yes: words that are said all the time weigh nothing.
 
-64 minutes are one row, a block. While a merged event has more than 2048 bytes of them, blocks halve: by or-ing
-neighbouring minutes (a filter of half as many bits a word for two of them) or, where little was said, the two halves of
-each filter. One that would be nine tenths full says nothing and goes.
+64 minutes are one row, a block. While a merged event has more than 8192 bytes of them (nearly nine hours of speech),
+blocks halve: by or-ing neighbouring minutes (a filter of half as many bits a word for two of them) or, where little was
+said, the two halves of each filter. One that would be nine tenths full says nothing and goes.
 
 Words are those of the text index, so stems; function words are left out. Hashes are keyed by the memory's own 16 random
 bytes, so that two memories cannot be compared; who has the file can still try words. Bits cannot be told apart, so an
@@ -37,7 +37,7 @@ from reverie.types import TimeSpan, ns
 MINUTE_NS = ns(60.0)
 NUM_MINUTES = 64
 BLOCK_NS = NUM_MINUTES * MINUTE_NS
-MAX_EVENT_BYTES = 2048
+MAX_EVENT_BYTES = 8192
 _FEW, _FULL = 0.25, 0.9  # fill: below the first, filters are folded; above the second, a block is worthless
 _MISSED = 0.25  # share of a cue's words that the right stretch lacks: cut by its edge, or told in other words
 _RAREST = 0.02  # share of minutes that a word is taken to be in, at least

@@ -354,6 +354,29 @@ def test_what_became_coarse_codes_gives_its_pages_back(tmp_path):
     assert codes < 2 * whole / 3
 
 
+def test_what_is_left_of_events_fills_its_pages(tmp_path):
+    """SQLite keeps pages of which more than a third is left: without packing about four tenths were holes."""
+    with Memory.open(tmp_path, text_encoder=BagOfWords(384), mode="w") as memory:
+        memory.write([wide_picture(at_s) for at_s in range(1200)])
+        memory.write([EndOfStream(stream_id="tv", pts_ns=ns(1200))])
+        for _ in range(2):
+            for event in memory.timeline():
+                with memory._store.transaction() as db:
+                    demote(db, event.event_id, Demoted(), picture_worth=0.0)
+            unused, size = memory._store.writer.execute(
+                "SELECT sum(unused), sum(pgsize) FROM dbstat WHERE name IN ('vector', 'observation')"
+            ).fetchone()
+            assert unused < 0.15 * size
+        assert memory.verify().sound
+    assert_whole(tmp_path)
+
+
+def wide_picture(at_s):
+    vector = np.random.default_rng(at_s).standard_normal(512).astype(np.float32)
+    picture = seen("scene", at_s, cut=at_s % 12 == 0, encoder="eyes")
+    return replace(picture, embedding=vector / np.linalg.norm(vector))
+
+
 def test_names_that_no_row_has_any_more_go_and_leave_the_room_to_rows(tmp_path):
     names_a_write = 60
     config = MemoryConfig(max_bytes=LIMIT, short_term_s=10.0, store=StoreConfig(durability="normal"))

@@ -120,8 +120,8 @@ def test_words_match_in_any_inflection_and_accent(tmp_path):
 @pytest.mark.slow
 def test_joining_a_long_stream_keeps_its_filters_within_their_share(tmp_path):
     with make(tmp_path / "m") as memory:
-        hear(memory, 300)
-        fade(memory, times=8)
+        hear(memory, 900)
+        fade(memory, times=9)
         with sqlite3.connect(tmp_path / "m" / "memory.sqlite") as db:
             events = db.execute("SELECT start_ns, end_ns FROM event").fetchall()
             for start_ns, end_ns in events:
@@ -133,7 +133,7 @@ def test_joining_a_long_stream_keeps_its_filters_within_their_share(tmp_path):
             assert max(end_ns - start_ns for start_ns, end_ns in events) > 4 * BLOCK_NS
             assert db.execute("SELECT min(num_filters) FROM word_filter").fetchone()[0] < 64
         left = {said.text for said in memory.rows()}
-        lost = [(minute, text) for minute in range(0, 300, 5) for text in told(minute) if text not in left]
+        lost = [(minute, text) for minute in range(0, 900, 15) for text in told(minute) if text not in left]
         found = [memory.when_said(text, at_least=0.0)[0].span for _, text in lost]
         near = [
             there.overlaps(span(60 * minute, 60 * minute + 60)) for there, (minute, _) in zip(found, lost, strict=True)
