@@ -128,9 +128,9 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
     encode, figures = coarse_codes.encode, {}
     if not centred:
         coarse_codes.encode = lambda vector, centre: encode(vector, np.zeros_like(centre))
-    decode = coarse_codes.decode
+    decode_all = coarse_codes.decode_all
     if not centred:
-        coarse_codes.decode = lambda code, scale, centre: decode(code, scale, np.zeros_like(centre))
+        coarse_codes.decode_all = lambda codes, scales, centre: decode_all(codes, scales, np.zeros_like(centre))
     try:
         with Memory.open(folder, text_encoder=names, mode="w", config=config) as memory:
             memory.write(items)

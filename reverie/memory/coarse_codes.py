@@ -19,11 +19,11 @@ import sqlite3
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from numpy import ndarray
 
 from reverie.errors import MemoryStoreError
-from reverie.memory.vectors import dequantise, quantise
+from reverie.memory.vectors import dequantise, quantise_all
 
 _FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
 _UPPER = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
@@ -48,13 +48,21 @@ def encode(vector: Float32[ndarray, "d"], centre: Float32[ndarray, "d"]) -> tupl
 
 def decode(code: bytes, scale: float, centre: Float32[ndarray, "d"]) -> Float32[ndarray, "d"]:
     """The unit vector that a code stands for; a code of one bit a number, as memories had before, is of signs."""
-    packed, width = np.frombuffer(code, np.uint8), len(centre)
-    if len(packed) == code_bytes(width):
-        levels = _PAIRS[packed].reshape(-1)[:width]
+    (vector,) = decode_all(np.frombuffer(code, np.uint8)[None], np.array([scale], np.float32), centre)
+    return np.asarray(vector)
+
+
+def decode_all(
+    codes: UInt8[ndarray, "n b"], scales: Float32[ndarray, "n"], centre: Float32[ndarray, "d"]
+) -> Float32[ndarray, "n d"]:
+    """The unit vectors that codes of one length stand for."""
+    width = len(centre)
+    if codes.shape[1] == code_bytes(width):
+        levels = _PAIRS[codes].reshape(len(codes), -1)[:, :width]
     else:
-        levels = 2 * np.unpackbits(packed, count=width).astype(np.float32) - 1
-    vector = centre + np.float32(scale) * levels
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), dtype=np.float32)
+        levels = 2 * np.unpackbits(codes, axis=1, count=width).astype(np.float32) - 1
+    vectors = centre + scales[:, None] * levels
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None], dtype=np.float32)
 
 
 class Decoder:
@@ -85,11 +93,18 @@ class Decoder:
 
     def as_int8(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Rows that end in (scale, code, centre), with the int8 scale and code instead of the three."""
-        return [row[:-1] if row[-1] is None else (*row[:-3], *self._int8(*row[-3:])) for row in rows]
-
-    def _int8(self, scale: float, code: bytes, centre: int) -> tuple[float, bytes]:
-        made, made_scale = quantise(self.vector(scale, code, centre))
-        return made_scale, made.tobytes()
+        found = [row[:-1] for row in rows]
+        alike: dict[tuple[int, int], list[int]] = {}
+        for place, row in enumerate(rows):
+            if row[-1] is not None:
+                alike.setdefault((row[-1], len(row[-2])), []).append(place)
+        for (centre, length), places in alike.items():
+            packed = np.frombuffer(b"".join(rows[place][-2] for place in places), np.uint8).reshape(-1, length)
+            scales = np.array([rows[place][-3] for place in places], np.float32)
+            codes, int8_scales = quantise_all(decode_all(packed, scales, self.centre(centre)))
+            for place, code, scale in zip(places, codes, int8_scales.tolist(), strict=True):
+                found[place] = (*rows[place][:-3], scale, code.tobytes())
+        return found
 
 
 def recode(db: sqlite3.Connection, table: Literal["vector", "sentence"], observations: list[int]) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int8
+from jaxtyping import Float32, Float64, Int8
 from numpy import ndarray
 
 UNIT_TOLERANCE = 1e-2  # half-precision encoders round their norm
@@ -32,11 +32,15 @@ def is_unit(vector: Float32[ndarray, "d"]) -> bool:
 
 def quantise(vector: Float32[ndarray, "d"]) -> tuple[Int8[ndarray, "d"], float]:
     """(D,) float32 to its code, (D,) int8, and scale. A zero vector has scale 0."""
-    largest = float(np.abs(vector).max())
-    if largest == 0.0:
-        return np.zeros(vector.shape, dtype=np.int8), 0.0
-    scale = largest / 127.0
-    return np.rint(vector.astype(np.float64) / scale).astype(np.int8), scale
+    codes, scales = quantise_all(vector[None])
+    return np.asarray(codes[0]), float(scales[0])
+
+
+def quantise_all(vectors: Float32[ndarray, "n d"]) -> tuple[Int8[ndarray, "n d"], Float64[ndarray, "n"]]:
+    """(N, D) float32 to their codes and scales."""
+    scales = np.abs(vectors).max(axis=1, initial=0).astype(np.float64) / 127.0
+    codes = np.rint(vectors / np.where(scales > 0, scales, 1.0)[:, None]).astype(np.int8)
+    return codes, scales
 
 
 def dequantise(code: Int8[ndarray, "d"], scale: float) -> Float32[ndarray, "d"]:
