@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.retention import drawn_anew
 from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share, signs
-from reverie.memory import MemoryConfig, merging, retention, thinning
+from reverie.memory import MemoryConfig, demotion, merging, retention, thinning
 from reverie.memory.search_config import SearchConfig
 
 K = 5
@@ -57,6 +57,13 @@ def sized(moments: int, episode_moments: int, text_bytes: int) -> Iterator[None]
 
 
 @contextmanager
+def unpacked() -> Iterator[None]:
+    """What is left of events is not written anew, so pages keep their holes."""
+    with patch.object(demotion, "pack", lambda *_: None):
+        yield
+
+
+@contextmanager
 def factor(of_a_level: float) -> Iterator[None]:
     """How much longer a coarser level is kept."""
     with patch.object(retention, "_LEVEL_FACTOR", log(of_a_level)):
@@ -85,6 +92,7 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
         "episodes: 256 moments, 25600 bytes": (config, lambda: sized(most, 256, 25600)),
         "short term not spared": option(short_term_s=0.0),
         "signs": (config, signs),
+        "holes stay": (config, unpacked),
         "copies count as much": option(search=SearchConfig(copy_share=1.0)),
         "no repeats, no episodes": option(consolidate_every_s=FOREVER_S),
     }

@@ -6,7 +6,8 @@
 Codes are the signs of seeded normal vectors of 384 numbers; each question asks for the `shortlist_rows` nearest. A
 question of a memory mostly has a filter (streams, senses, a span of time), so both are asked for the nearest of all and
 of the tenth that passes one. faiss's binary indexes take no selector: of `IndexBinaryFlat` as many more rows are asked
-for as the filter drops, and those that do not pass are dropped. `agreement`: the share of its rows that are among ours (which are a few more: all of equal distance).
+for as the filter drops, and those that do not pass are dropped. `agreement`: the share of its rows that are among ours,
+which are a few more: all of equal distance.
 """
 
 from __future__ import annotations
