@@ -144,7 +144,7 @@ def scene_levels(work: Path, centred: bool = True) -> dict[int, tuple[float, flo
                     right += any(hit.span.overlaps(inside) for hit in short)
                 figures[level] = (100 * right / NUM_SCENES, kept_bytes(folder) / NUM_SCENES / 1000)
     finally:
-        coarse_codes.encode, coarse_codes.decode = encode, decode
+        coarse_codes.encode, coarse_codes.decode_all = encode, decode_all
     return figures
 
 
