@@ -8,6 +8,10 @@ What holds some words is few rows: they go in one transaction, and only the inde
 
 from __future__ import annotations
 
+import sqlite3
+from collections import Counter
+from typing import Final
+
 from reverie.memory import entities, lexical
 from reverie.memory.erase import Erased, Target, bytes_to_change, erase, erase_some, erasing, streams_of
 from reverie.memory.erase_text import erase_text
@@ -15,6 +19,7 @@ from reverie.memory.room import Room
 from reverie.memory.store import Store
 
 _MERGE_PAGES = 32
+_DERIVED: Final = ("fact", "note", "entity", "template")
 
 
 def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, dry_run: bool = False) -> Erased:
@@ -22,7 +27,7 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
 
     `dry_run`: in one transaction that is undone, whatever it takes of the log.
     """
-    begun = None
+    begun, derived_before = None, _derived(store.writer)
     large = room is not None and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2
     if large or dry_run:
         begun = Erased()
@@ -33,7 +38,7 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
         streams = streams_of(db, target)
         if target.entity is not None:
             names = entities.names_of(db, target.entity)
-            erased.templates += entities.erase_entity(db, target.entity)
+            entities.erase_entity(db, target.entity)
             for name in names:
                 erase_text(db, name, None, streams, gap_ns, erased)
         elif target.text is not None:
@@ -42,9 +47,15 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
             erase(db, target.span, streams, gap_ns, erased)
             if target == Target():  # everything
                 entities.erase_all(db)
+        erased.derived = derived_before - _derived(db)
     if dry_run:
         store.checkpoint()
     elif room is not None and large:
         room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
         room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
     return erased
+
+
+def _derived(db: sqlite3.Connection) -> Counter[str]:
+    """How many facts, notes, entities and templates there are."""
+    return Counter({table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _DERIVED})

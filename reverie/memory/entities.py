@@ -285,15 +285,12 @@ def names_of(db: sqlite3.Connection, name: str) -> list[str]:
     return [found[0].name, *found[0].aliases]
 
 
-def erase_entity(db: sqlite3.Connection, name: str) -> int:
-    """Delete an entity with its names and templates; return how many templates went (0 also if it is not there)."""
+def erase_entity(db: sqlite3.Connection, name: str) -> None:
+    """Delete an entity, if it is there, with its names and templates."""
     entity = _row_of(db, name)
-    if entity is None:
-        return 0
-    num_templates = db.execute("DELETE FROM template WHERE entity = ?", (entity,)).rowcount
+    db.execute("DELETE FROM template WHERE entity = ?", (entity,))
     db.execute("DELETE FROM alias WHERE entity = ?", (entity,))
     db.execute("DELETE FROM entity WHERE id = ?", (entity,))
-    return num_templates
 
 
 def erase_shown(db: sqlite3.Connection, stream: int, span: TimeSpan | None) -> None:

@@ -51,7 +51,7 @@ class Erased:
     tracks: int = 0
     events: int = 0
     labels: int = 0
-    templates: int = 0
+    derived: Counter[str] = field(default_factory=Counter)  # by table
     less_familiar: set[tuple[int, int]] = field(default_factory=set)  # stream and hour
     word_filters: int = 0
     pictures: set[str] = field(default_factory=set)

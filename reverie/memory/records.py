@@ -84,9 +84,9 @@ class ForgetReceipt:
     """What one `Memory.forget` deleted, or with `dry_run` would delete (`bytes_freed` is 0 then).
 
     `senses` counts the observations by sense; `vectors` are theirs and those of their sentences; `labels` the names
-    that nothing uses any more; `pictures` the key frames; `templates` what an entity looked and sounded like. `found`
-    lists the first observations that a dry run found; a receipt of what is gone does not quote it. `copies` are out of
-    reach: delete them where you have to.
+    that nothing uses any more; `pictures` the key frames; `facts`, `notes` and `entities` what was derived or taught,
+    and `templates` what entities looked and sounded like. `found` lists the first observations that a dry run found; a
+    receipt of what is gone does not quote it. `copies` are out of reach: delete them where you have to.
     `complete` is False while a reader of another process holds the log, so that deleted bytes may still stand in
     it: an open writer folds it in as soon as the reader lets go, else the next one does when it opens.
     `less_familiar_hours`: hours of which some moments are not recognised any more though they were not forgotten,
@@ -103,6 +103,9 @@ class ForgetReceipt:
     pictures: int
     bytes_freed: int
     complete: bool
+    facts: int = 0
+    notes: int = 0
+    entities: int = 0
     templates: int = 0
     less_familiar_hours: int = 0
     word_filters: int = 0

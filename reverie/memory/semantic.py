@@ -24,7 +24,7 @@ from reverie.memory.open_memory import OpenMemory
 from reverie.memory.records import Entity, Note
 from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.vectors import dequantise
-from reverie.types import Fact, Modality, TimeSpan
+from reverie.types import NS_PER_S, Fact, Modality, TimeSpan
 
 _MAX_SHOWN = 8  # pictures of one showing that are taken from memory
 
@@ -85,9 +85,12 @@ class Semantic(OpenMemory):
             raise UsageError("a showing has a stream and a span: give both, or neither")
         if stream_id is None or span is None:
             return None
-        row = db.execute("SELECT id FROM stream WHERE name = ?", (stream_id,)).fetchone()
+        found = "SELECT id, watched_start_ns, watched_end_ns FROM stream WHERE name = ?"
+        row = db.execute(found, (stream_id,)).fetchone()
         if row is None:
             raise UsageError(f"no stream is called {stream_id!r}")
+        if row[2] is None or span.start_ns >= row[2] or span.end_ns < row[1]:
+            raise UsageError(f"{stream_id!r} was not watched at {span.start_s:g} s: {_watched(row[1], row[2])}")
         return Showing(stream=row[0], span=span)
 
     def entities(self, name: str | None = None) -> list[Entity]:
@@ -249,6 +252,12 @@ class Semantic(OpenMemory):
                 return notes.read(db)
             vector = self._text_encoder.encode([text])[0]
             return notes.search(db, text, vector, row[0], self._config.search.text_dense_weight, k)
+
+
+def _watched(start_ns: int | None, end_ns: int | None) -> str:
+    if start_ns is None or end_ns is None:
+        return "nothing of it is remembered"
+    return f"name a time from {start_ns / NS_PER_S:g} to {end_ns / NS_PER_S:g} s"
 
 
 def _kept_looks(db: sqlite3.Connection, showing: Showing) -> tuple[list[Template], TimeSpan]:

@@ -180,7 +180,7 @@ def forgotten_as_dict(receipt: ForgetReceipt) -> dict[str, Any]:
 def forgotten_as_text(receipt: ForgetReceipt) -> str:
     """What went, by kind, and what is out of reach."""
     went = [f"{count} of {sense}" for sense, count in receipt.senses.items()]
-    rest = ("vectors", "tracks", "events", "labels", "pictures", "templates")
+    rest = ("vectors", "tracks", "events", "labels", "pictures", "facts", "notes", "entities", "templates")
     went += [f"{count} {name}" for name in rest if (count := getattr(receipt, name))]
     lines = [("would be forgotten: " if receipt.dry_run else "forgotten: ") + (", ".join(went) or "nothing")]
     if receipt.dry_run:
