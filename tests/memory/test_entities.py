@@ -182,7 +182,7 @@ def test_a_receipt_counts_what_was_derived_and_taught(memory):
 
 def test_a_time_that_was_not_watched_teaches_nothing(memory):
     for at_s in (9_000, -5):
-        with pytest.raises(UsageError, match="'tv' was not watched at .*: name a time from 0 to"):
+        with pytest.raises(UsageError, match=r"'tv' was not watched at .*: name a time from 0 to"):
             memory.teach("Minka", stream_id="tv", span=span(at_s, at_s))
         with pytest.raises(UsageError, match="was not watched"):
             memory.note("nobody is there", stream_id="tv", about=span(at_s, at_s + 1))
