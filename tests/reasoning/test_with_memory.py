@@ -147,3 +147,24 @@ def test_calendar_time_is_asked_of_each_stream(tmp_path):
             answer = reasoner.ask(question)
             assert [citation.stream_id for citation in answer.citations] == [stream], answer.text
         assert reasoner.ask("What was said about the train on 31 December?").abstained
+
+
+def test_a_taught_sound_is_counted_though_no_word_names_it(tmp_path):
+    bell = BagOfWords().encode(["bell"])[0]
+    heard = [
+        Observation(
+            stream_id=STREAM, seq=at_s, span=span(at_s, at_s + 1), modality=Modality.SOUND, text="sound",
+            embedding=bell, encoder="prints",
+        )
+        for at_s in (10, 40)
+    ]  # fmt: skip
+    start = StreamStart(stream_id=STREAM, uri="", live=False, has_video=False, has_audio=True)
+    spoken = _observation(0, span(20, 22), Modality.SPEECH, "The train leaves.")
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([start, *heard, spoken, Watermark(stream_id=STREAM, pts_ns=ns(60))])
+        memory.teach("Gong", sounds=[bell], encoder="prints")
+        reasoner = Reasoner(memory, SENSES)
+        answer = reasoner.ask("How often was Gong heard?")
+        assert answer.text.startswith("2 times"), answer.text
+        assert [citation.span.start_s for citation in answer.citations] == [10, 40]
+        assert reasoner.ask("How often was the train heard?").text.startswith("Once, in 1 passage")
