@@ -106,9 +106,9 @@ def answer_how_many(inquiry: Inquiry) -> Draft:
         return abstention(inquiry, "", reason="It is not clear what should be counted.")
     times = "times" in question.text.split() or "often" in question.text.split()
     if cue.verbatim or (cue.modalities and set(cue.modalities) <= set(TEXT)):
-        counted_words = _count_words(inquiry, cue)
-        if cue.verbatim or not counted_words.abstained or not times:
-            return counted_words  # else it may be heard without words: a sound that was taught
+        in_words = _count_words(inquiry, cue)
+        if cue.verbatim or not in_words.abstained or not times:
+            return in_words  # else it may be heard without words: a sound that was taught
     found = inquiry.locator.locate(cue, inquiry.scope)
     chosen = inquiry.credible(found)
     things = [c for c in found if c.modality is Modality.OBJECTS and c.probability >= inquiry.config.threshold]
