@@ -43,7 +43,7 @@ from reverie.memory.thinning import drop_pictures, thin
 
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
 WORD_BITS: Final = 128
-_FILTERS_LEVEL = 6  # below it filters of words halve too: up to it a byte of them tells more than one of a sentence
+_FILTERS_LEVEL = 6  # beyond it filters of words halve, too: up to it a byte of them tells more than one of a sentence
 Need = Literal["some", "more", "all"]
 
 
