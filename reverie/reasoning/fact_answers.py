@@ -12,7 +12,7 @@ question goes on to be answered from passages.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,7 +20,7 @@ from reverie.reasoning.evidence import Candidate
 from reverie.reasoning.inquiry import Draft, Inquiry
 from reverie.reasoning.phrasing import quote, upper_first
 from reverie.reasoning.timewords import parse_time
-from reverie.types import Citation, Fact
+from reverie.types import Citation, Fact, TimeSpan
 
 Tense = Literal["now", "before", "change"]
 
@@ -108,8 +108,12 @@ def _who(subject: str) -> str:
     return _SPEAKER if _ME.fullmatch(subject) else subject
 
 
-def answer_from_facts(inquiry: Inquiry) -> Draft | None:
-    """The answer that facts give; None when the question is none for them, or they do not know."""
+def answer_from_facts(inquiry: Inquiry, ends_ns: Mapping[str, int] | None = None) -> Draft | None:
+    """The answer that facts give; None when the question is none for them, or they do not know.
+
+    `ends_ns` is given when the question names a calendar time: the Unix time at which that ends in each stream's zone.
+    What held then may have been said in any stream, before or on that day, so the inquiry is not narrowed to the day.
+    """
     time, rest = parse_time(inquiry.question.plain)
     then = inquiry.scope.span if time is None or not time.is_now else None
     asked = parse_fact_question(rest)
@@ -119,12 +123,10 @@ def answer_from_facts(inquiry: Inquiry) -> Draft | None:
         chain = [fact for fact in inquiry.retriever.facts(subject, predicate, history=True) if _in_scope(inquiry, fact)]
         if not chain:
             continue
-        chosen = len(chain) - 1
-        if then is not None:
-            held = [number for number, fact in enumerate(chain) if fact.evidence[0].span.start_ns < then.end_ns]
-            if not held:
-                return None
-            chosen = held[-1]
+        held = [number for number, fact in enumerate(chain) if _had_begun(fact, then, ends_ns)]
+        if not held:
+            return None
+        chosen = held[-1]
         if asked.tense != "now":
             if len(chain) < 2:
                 return None
@@ -132,6 +134,14 @@ def answer_from_facts(inquiry: Inquiry) -> Draft | None:
         if chosen >= 0:
             return _told(inquiry, chain, chosen, changed=asked.tense == "change")
     return None
+
+
+def _had_begun(fact: Fact, then: TimeSpan | None, ends_ns: Mapping[str, int] | None) -> bool:
+    """Whether it held by the end of the time asked for: by wall time for calendar time, else by media time."""
+    first = fact.evidence[0]
+    if ends_ns:
+        return fact.valid_from_ns < ends_ns.get(first.stream_id, max(ends_ns.values()))
+    return then is None or first.span.start_ns < then.end_ns
 
 
 def _in_scope(inquiry: Inquiry, fact: Fact) -> bool:

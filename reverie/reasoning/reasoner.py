@@ -145,16 +145,14 @@ class Reasoner:
         if not inquiry.streams:
             return Draft(text="Nothing has been watched yet, so there is nothing to answer from.", abstained=True)
         if question.calendar is not None:
-            draft = answer_at_calendar(inquiry, self._clock.wall_ns(), self._answer)
+            draft = answer_at_calendar(inquiry, self._clock.wall_ns(), self._perceived)
             if draft is not None:
                 return draft
-        return self._answer(inquiry)
+        return answer_from_facts(inquiry) or self._perceived(inquiry)
 
-    def _answer(self, inquiry: Inquiry) -> Draft:
-        """The answer in the inquiry's scope."""
+    def _perceived(self, inquiry: Inquiry) -> Draft:
+        """The answer from what was perceived in the inquiry's scope."""
         question = inquiry.question
-        if known := answer_from_facts(inquiry):
-            return known
         if outside := _outside(inquiry):
             return outside
         if asks_picture_colour(question.plain) and Modality.VISION in inquiry.senses.modalities:

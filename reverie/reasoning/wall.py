@@ -2,7 +2,7 @@
 
 Only a stream with a wall-clock anchor knows. Days are counted in its zone, or the profile's. What cannot be
 asked of the time that is meant may still have been said ("the train on Tuesday"), so a quote that holds the words
-answers too.
+answers too. A fact holds until another supersedes it, so it answers for days on which nothing was watched.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import datetime, tzinfo
 from reverie.reasoning.calendar_days import Stretch
 from reverie.reasoning.calendar_time import CalendarTime, resolve
 from reverie.reasoning.evidence import Scope
+from reverie.reasoning.fact_answers import answer_from_facts
 from reverie.reasoning.inquiry import Draft, Inquiry, abstention
 from reverie.reasoning.locating import quoted_calendar
 from reverie.reasoning.phrasing import quote, wall_clock
@@ -24,6 +25,7 @@ from reverie.types import StreamRecord, TimeSpan
 def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inquiry], Draft]) -> Draft | None:
     """The answer for the calendar time of a question, asked at a wall time; None to read the question without one.
 
+    Facts are asked of all streams, `answer` of what was perceived within that time.
     Words that need not mean a time ("noon", "14:03") are read so only where that time was watched and says something.
     """
     calendar, timed = inquiry.question.calendar, inquiry.question.timed
@@ -34,7 +36,7 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
         name = f"stream {inquiry.streams[0].stream_id!r}" if len(inquiry.streams) == 1 else "any of these streams"
         return _declined(inquiry, calendar, f"No wall-clock time is known for {name}; ask with media times")
     if calendar.bare and _is_media_time(inquiry):
-        plain = answer(inquiry)
+        plain = answer_from_facts(inquiry) or answer(inquiry)
         if not plain.abstained:
             return plain
     meant = _meant(inquiry, calendar.words, wall_now_ns, anchored)
@@ -43,10 +45,17 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
         return _declined(inquiry, calendar, f"{_from_to(meant[first])} is still to come; ask about what was watched")
     found = {stream.stream_id: _window(stream, meant[stream.stream_id]) for stream in anchored}
     windows = {name: window for name, window in found.items() if window is not None}
+    known = replace(inquiry, question=timed)
+    ends_ns = {name: _unix_ns(stretch[1]) for name, stretch in meant.items()}
     if not windows:
         reason = f"Nothing was watched {_from_to(meant[first])}, only {_all_watched(anchored, inquiry.zone_of(first))}"
-        return _declined(inquiry, calendar, reason)
-    narrowed = _narrowed(replace(inquiry, question=timed), windows)
+        held = answer_from_facts(known, ends_ns) if calendar.firm else None
+        return held or _declined(inquiry, calendar, reason)
+    narrowed = _narrowed(known, windows)
+    if timed.time is not None and not timed.time.is_now:
+        ends_ns |= {stream.stream_id: _anchor_ns(stream) + narrowed.span.end_ns for stream in narrowed.streams}
+    if held := answer_from_facts(known, ends_ns):
+        return held
     draft = answer(narrowed)
     draft = replace(draft, searched=draft.searched or narrowed.searched())
     if not draft.abstained:
@@ -103,16 +112,23 @@ def _wall(wall_ns: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(wall_ns // 10**9, zone)
 
 
-def _watched(stream: StreamRecord, zone: tzinfo | None) -> Stretch:
+def _unix_ns(moment: datetime) -> int:
+    return int(moment.timestamp()) * 10**9
+
+
+def _anchor_ns(stream: StreamRecord) -> int:
     assert stream.wall_anchor_ns is not None
+    return stream.wall_anchor_ns
+
+
+def _watched(stream: StreamRecord, zone: tzinfo | None) -> Stretch:
     start_ns, end_ns = stream.watched.start_ns, stream.watched.end_ns
-    return _wall(stream.wall_anchor_ns + start_ns, zone), _wall(stream.wall_anchor_ns + end_ns, zone)
+    return _wall(_anchor_ns(stream) + start_ns, zone), _wall(_anchor_ns(stream) + end_ns, zone)
 
 
 def _window(stream: StreamRecord, stretch: Stretch) -> TimeSpan | None:
     """The media time of a stream that lies in a stretch of wall time."""
-    assert stream.wall_anchor_ns is not None
-    start_ns, end_ns = (int(edge.timestamp()) * 10**9 - stream.wall_anchor_ns for edge in stretch)
+    start_ns, end_ns = (_unix_ns(edge) - _anchor_ns(stream) for edge in stretch)
     low, high = max(start_ns, stream.watched.start_ns), min(end_ns, stream.watched.end_ns)
     return TimeSpan(start_ns=low, end_ns=high) if low < high else None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
+from reverie.clock import ManualClock
 from reverie.memory import Memory
-from reverie.reasoning import Reasoner
-from reverie.types import EndOfStream, Modality, Observation, ns
+from reverie.reasoning import Reasoner, ReasonerConfig
+from reverie.types import EndOfStream, Modality, Observation, StreamStart, Watermark, ns
 from tests.reasoning.fakes import SENSES, BagOfWords, span
 
 SAID = (
@@ -73,3 +76,72 @@ def test_other_questions_are_answered_as_before(reasoner, question):
 
 def test_what_was_not_yet_said_is_no_answer(reasoner):
     assert "9981" not in reasoner.ask("What was the garage code at 0:05?").text.split(". ")[0]
+
+
+@pytest.fixture(scope="module")
+def days(tmp_path_factory):
+    """A minute at nine of Saturday 21 to Monday 23 November 2026, each a stream of its own, asked on Tuesday at noon.
+
+    Nobody says on Sunday where Ben lives, and nothing is watched on Friday or on Tuesday.
+    """
+    root = tmp_path_factory.mktemp("days")
+    with Memory.open(root, text_encoder=BagOfWords(), mode="w") as memory:
+        for name, day, place, *said in DAYS:
+            anchor_ns = int(datetime(2026, 11, day, 9, tzinfo=UTC).timestamp()) * 10**9
+            start = StreamStart(
+                stream_id=name,
+                uri="",
+                live=True,
+                has_video=False,
+                has_audio=True,
+                wall_anchor_ns=anchor_ns,
+                place=place,
+            )
+            spoken = [
+                Observation(stream_id=name, seq=at_s, span=span(at_s, at_s + 3), modality=Modality.SPEECH, text=text)
+                for at_s, text in said
+            ]
+            memory.write([start, *spoken, Watermark(stream_id=name, pts_ns=ns(60))])
+        noon_ns = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()) * 10**9
+        yield Reasoner(memory, SENSES, ReasonerConfig(timezone="UTC"), clock=ManualClock(wall_ns=noon_ns))
+
+
+DAYS = (
+    (
+        "sat",
+        21,
+        "yard",
+        (0, "Lovely weather this morning."),
+        (40, "The code of the garage is 4711."),
+        (50, "Ben lives in Rome."),
+    ),
+    ("sun", 22, "hall", (10, "The code of the garage is 2233.")),
+    ("mon", 23, "yard", (20, "The code of the garage is 5566."), (30, "Ben lives in Oslo.")),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "told", "cited"),
+    [
+        ("What was the garage code two days ago?", ("was “2233”", "Later it became “5566”"), ["sun", "mon"]),
+        ("What was the garage code on Saturday?", ("was “4711”", "Later it became “2233”"), ["sat", "sun"]),
+        ("What was the garage code yesterday?", ("is “5566”", "Before that it was “2233”"), ["mon", "sun"]),
+        ("What is the garage code?", ("is “5566”", "Before that it was “2233”"), ["mon", "sun"]),
+        ("Where did Ben live on Sunday?", ("was “Rome”", "Later it became “Oslo”"), ["sat", "mon"]),
+        ("Where did Ben live before Monday?", ("was “Rome”", "Later it became “Oslo”"), ["sat", "mon"]),
+        ("Where does Ben live today?", ("is “Oslo”", "Before that it was “Rome”"), ["mon", "sat"]),
+        ("What was the garage code in the first 30 seconds on Saturday?", (), []),
+        ("Where did Ben live on Friday?", (), []),
+        ("In the yard, what was the garage code on Sunday?", ("was “4711”", "Later it became “5566”"), ["sat", "mon"]),
+        ("In the hall, where did Ben live on Sunday?", (), []),
+    ],
+)
+def test_what_held_on_a_day_may_have_been_said_on_another(days, question, told, cited):
+    answer = days.ask(question)
+    assert [citation.stream_id for citation in answer.citations] == cited, answer.text
+    assert all(words in answer.text for words in told), answer.text
+
+
+def test_a_named_stream_alone_says_what_held(days):
+    answer = days.ask("What was the garage code on Sunday?", stream_ids=("sat",))
+    assert [citation.stream_id for citation in answer.citations] == ["sat"], answer.text
