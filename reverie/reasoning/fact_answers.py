@@ -2,6 +2,7 @@
 
     "What is the code of the garage?"            the newest valid fact, and what it superseded
     "Where was my car before?"                   the fact before the newest
+    "What was the first code of the garage?"     the fact that all others followed
     "What was the garage code at 1:00?"          the fact that was valid then
     "When did the code of the garage change?"    when the newest fact began to hold
 
@@ -17,19 +18,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reverie.reasoning.evidence import Candidate
+from reverie.reasoning.grammar import ORIGINALLY, PREVIOUSLY
 from reverie.reasoning.inquiry import Draft, Inquiry
 from reverie.reasoning.phrasing import quote, upper_first
 from reverie.reasoning.timewords import parse_time
 from reverie.types import Citation, Fact, TimeSpan
 
-Tense = Literal["now", "before", "change"]
+Tense = Literal["now", "before", "first", "change"]
 
 CONFIDENCE = 0.9  # of a fact: its quote says it, and the patterns that read it rarely err
 _BE = "(?:is|are|was|were|am)"
-_AGE = r"(?:(?P<old>previous|former|old|original|first|last)|current|present|new|newest|latest)"
-_OF = re.compile(
-    rf"(?:what|which|who) {_BE} (?:the |my |our )?(?:{_AGE} )?(?P<predicate>[\w ]+?) (?:of|for) (?P<subject>.+)"
+_AGE = re.compile(
+    rf"^(?P<head>(?:what|which|who) {_BE} (?:the |my |our )?)(?:(?P<before>previous|former|old|last)"
+    r"|(?P<first>original|first|initial|earliest)|current|present|new|newest|latest) (?!names?\b)"
 )
+_OF = re.compile(rf"(?:what|which|who) {_BE} (?:the |my |our )?(?P<predicate>[\w ]+?) (?:of|for) (?P<subject>.+)")
 _IS = re.compile(rf"(?:what|which|who) {_BE} (?P<phrase>.+)")
 _CALLED = re.compile(rf"what {_BE} (?P<subject>.+) (?:called|named)")
 _WHERE = re.compile(
@@ -43,9 +46,6 @@ _WHEN = re.compile(rf"(?:when|what time|at what time|what day) {_BE} (?P<subject
 _HOW_MUCH = re.compile(rf"how (?:much|expensive) {_BE} (?P<subject>.+)")
 _CHANGED = re.compile(
     r"(?:when|since when) (?:did|was|were|has|is) (?P<phrase>.+?) (?:last )?(?:change|changed|updated|moved|move)"
-)
-_BEFORE = re.compile(
-    r"[ ,]*\b(?:before(?: (?:that|it changed|then|the change))?|previously|originally|at first|earlier|in the past)$"
 )
 _NOW = re.compile(r"[ ,]*\b(?:now|currently|right now|at the moment|these days|today)\b")
 _ME = re.compile(r"(?:i|me|my|we|our)")
@@ -69,13 +69,16 @@ def parse_fact_question(plain: str) -> FactQuestion | None:
     """Read a plain, lower-case question without its time expressions; None if it has no form that facts answer."""
     text = _NOW.sub("", plain.strip(" ?.!"))
     tense: Tense = "now"
-    if match := _BEFORE.search(text):
-        text, tense = text[: match.start()], "before"
+    asked: tuple[tuple[re.Pattern[str], Tense], ...] = ((PREVIOUSLY, "before"), (ORIGINALLY, "first"))
+    for words, when in asked:
+        if words.search(text):
+            text, tense = words.sub("", text), when
+    if age := _AGE.match(text):
+        text = age["head"] + text[age.end() :]
+        tense = "before" if age["before"] else "first" if age["first"] else tense
     if match := _CHANGED.fullmatch(text):
         return FactQuestion(readings=tuple(_readings(f"what is {match['phrase']}")), tense="change")
     found = tuple(_readings(text))
-    if (match := _OF.fullmatch(text)) and match["old"]:
-        tense = "before"
     return FactQuestion(readings=found, tense=tense) if found else None
 
 
@@ -86,7 +89,7 @@ def _readings(text: str) -> Iterator[tuple[str, str]]:
     if match := _OF.fullmatch(text):
         yield _who(match["subject"]), _SYNONYMS.get(match["predicate"], match["predicate"])
     if match := _IS.fullmatch(text):
-        phrase = re.sub(rf"^(the |my |our )?{_AGE} ", r"\1", match["phrase"])
+        phrase = match["phrase"]
         words = phrase.split()
         for size in range(1, min(3, len(words))):
             last = " ".join(words[-size:])
@@ -127,10 +130,12 @@ def answer_from_facts(inquiry: Inquiry, ends_ns: Mapping[str, int] | None = None
         if not held:
             return None
         chosen = held[-1]
-        if asked.tense != "now":
+        if asked.tense in ("before", "change"):
             if len(chain) < 2:
                 return None
             chosen -= asked.tense == "before"
+        elif asked.tense == "first":
+            chosen = 0
         if chosen >= 0:
             return _told(inquiry, chain, chosen, changed=asked.tense == "change")
     return None

@@ -243,4 +243,9 @@ BACK = re.compile(
     )
     + r")[ ?!.,;:]*$"
 )
+# What a question asks of the past ("where were my keys before"): which value is meant, and nothing that was said.
+PREVIOUSLY = re.compile(
+    r"[ ,]*\b(?:(?:previously|formerly)\b|(?:before(?: (?:that|it changed|then|the change))?|earlier|in the past)$)"
+)
+ORIGINALLY = re.compile(r"[ ,]*\b(?:(?:originally|initially)\b|(?:at first|first)$)")
 LAST_PLACE = re.compile(r"\b(?:on|in) (?:the )?(?:screen|picture|caption|text)$")

@@ -246,7 +246,7 @@ def cue_of(phrase: str, quotes: list[str], names: frozenset[str]) -> Cue:
             names=tuple(sorted(w for w in words(" ".join(slots)) if w.isdigit())),
             verbatim=True,
         )
-    core = _tidy(phrase)
+    core = _tidy(grammar.PREVIOUSLY.sub("", grammar.ORIGINALLY.sub("", _tidy(phrase))))
     previous = None
     while core and core != previous:
         previous = core

@@ -30,6 +30,8 @@ SPEECH, WRITING, SOUND = (Modality.SPEECH,), (Modality.WRITING,), (Modality.SOUN
         ("Who is Anna?", K.WHO, ["anna"]),
         ("Who said the train leaves?", K.WHO, ["train leaves"]),
         ("Where was the cat?", K.WHERE, ["cat"]),
+        ("Where was the cat before?", K.WHERE, ["cat"]),
+        ("Where did the cat originally sleep?", K.WHERE, ["cat sleep"]),
         ("Did you see a cat?", K.IS_THERE, ["cat"]),
         ("Is there a dog in the video?", K.IS_THERE, ["dog"]),
         ("wasn't there any music?", K.IS_THERE, ["music"]),
