@@ -77,6 +77,46 @@ def test_a_fact_answers(reasoner, question, value, cited_s):
     assert [citation.span.start_s for citation in answer.citations] == cited_s
 
 
+@pytest.mark.parametrize(
+    ("question", "told", "cited_s"),
+    [
+        (
+            "Is the code of the garage 4711?",
+            ("No. The code of “garage” is “5566”", "it was “4711”, until 1:40"),
+            [280, 10, 100],
+        ),
+        ("Is the garage code 9981?", ("No. The code of “garage” is “5566”", "it was “9981”"), [280, 100]),
+        ("Is the garage's code still 9981?", ("No. The code of “garage” is “5566”", "it was “9981”"), [280, 100]),
+        ("Is the garage code 1234?", ("No. The code of “garage” is “5566”", "it was “9981”"), [280, 100]),
+        ("Is the code of the garage now 5566?", ("Yes. The code of “garage” is “5566”",), [280, 100]),
+        ("Is 5566 the code of the garage?", ("Yes. The code of “garage” is “5566”",), [280, 100]),
+        ("Was the code of the garage 4711?", ("Yes. The code of “garage” was “4711”", "became “9981”"), [10, 100]),
+        ("Was the garage code 4711 at 0:50?", ("Yes. The code of “garage” was “4711”", "became “9981”"), [10, 100]),
+        ("Was the garage code 5566 at 0:50?", ("No. The code of “garage” was “4711”", "became “5566”"), [10, 280]),
+        ("Was the first code of the garage 9981?", ("No. The code of “garage” was “4711”",), [10, 100]),
+        ("Are my keys in the blue bowl?", ("No. The location of “keys” is “on the kitchen table”",), [220, 60]),
+        ("Does Anna live in Rome?", ("Yes. The home of “Anna” is “Rome”",), [170]),
+        ("Does Anna live in Paris?", ("No. The home of “Anna” is “Rome”",), [170]),
+        ("Is the dog called Rex?", ("Yes. The name of",), [200]),
+    ],
+)
+def test_a_claim_is_judged_by_what_holds(reasoner, question, told, cited_s):
+    answer = reasoner.ask(question)
+    assert all(words in answer.text for words in told), answer.text
+    assert [citation.span.start_s for citation in answer.citations] == cited_s
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Is there a garage?", "Is the garage code a secret?", "Are my keys visible?", "Is Anna in Paris?",
+     "Was the code of the garage mentioned?", "Is the garage code 4711 before the weather was lovely?"],
+)  # fmt: skip
+def test_what_is_no_value_is_no_claim(reasoner, question):
+    answer = reasoner.ask(question)
+    assert not answer.text.startswith("No."), answer.text
+    assert "is “" not in answer.text
+
+
 @pytest.mark.parametrize("question", ["What was said about the weather?", "Was there a cat?", "Where is the whale?"])
 def test_other_questions_are_answered_as_before(reasoner, question):
     answer = reasoner.ask(question)
@@ -159,6 +199,8 @@ DAYS = (
         ("Where did Ben live on Friday?", (), []),
         ("In the yard, what was the garage code on Sunday?", ("was “4711”", "Later it became “5566”"), ["sat", "mon"]),
         ("In the hall, where did Ben live on Sunday?", (), []),
+        ("Was the garage code 2233 two days ago?", ("Yes. ", "was “2233”"), ["sun", "mon"]),
+        ("Was the garage code 5566 two days ago?", ("No. ", "was “2233”", "Later it became “5566”"), ["sun", "mon"]),
     ],
 )
 def test_what_held_on_a_day_may_have_been_said_on_another(days, question, told, cited):
