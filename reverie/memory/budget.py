@@ -25,6 +25,7 @@ from reverie.types import Item, Observation
 HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
 _PARTS, _LOG_PARTS = 64, 4  # of the budget in one transaction about a 64th, and 4 times that in the log
+_STREAM_BYTES = 3 * _BLOCK_BYTES  # of index pages that the first row of each stream in a part changes
 _PICTURE_PARTS = 4  # of a part's rows: what its pictures may take
 _UNFADING = (
     "stream", "gap", "forgotten", "faded", "pin", "encoder", "centre", "entity", "alias", "template", "consent", "note",
@@ -100,9 +101,11 @@ class Budget:
         """
         part: list[Item] = []
         known: set[str] = set()
+        streams: set[str] = set()
         row_bytes = picture_bytes = 0
         for item in items:
             rows, picture = self._needed(item)
+            rows += 0 if item.stream_id in streams else _STREAM_BYTES
             new = {name for name in _names(item) if name in embedded} - known
             known |= new
             rows += LABEL_BYTES * len(new)
@@ -111,7 +114,9 @@ class Budget:
             ):
                 yield part, row_bytes + picture_bytes
                 part, row_bytes, picture_bytes = [], 0, 0
+                streams.clear()
             part.append(item)
+            streams.add(item.stream_id)
             row_bytes, picture_bytes = row_bytes + rows, picture_bytes + picture
         if part:
             yield part, row_bytes + picture_bytes

@@ -108,6 +108,8 @@ class Consolidation:
                 for name, span in expired(self._store.writer, self._clock.wall_ns(), self._ttl_ns):
                     counts["expired"] += self._erase_span(name, span)
                     yield True
+                self._store.reclaim(erased=True)
+                yield True
         for stream, run, goes_on in list(ready_runs(self._store.writer)):
             yield from self._sum_up(stream, run, goes_on, counts)
         if thorough and self._room is not None:

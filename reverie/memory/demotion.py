@@ -37,6 +37,7 @@ from reverie.memory.stretches import (
     delete_rows,
     pack,
     select,
+    spread,
     stretch_of,
 )
 from reverie.memory.thinning import drop_pictures, thin
@@ -44,6 +45,7 @@ from reverie.memory.thinning import drop_pictures, thin
 REPRESENTATIVES_LEVEL, CODES_LEVEL = 1, 2
 WORD_BITS: Final = 128
 _FILTERS_LEVEL = 6  # beyond it filters of words halve, too: up to it a byte of them tells more than one of a sentence
+_APART = 2.0  # rows among those of an event, for each of them, up to which what is left of it is written anew
 Need = Literal["some", "more", "all"]
 
 
@@ -75,8 +77,8 @@ def demote(
     stretch = stretch_of(db, event)
     if stretch is None:
         return None  # became part of another in the meantime
+    rows_before, bytes_before, apart = demoted.rows, demoted.num_bytes, spread(db, stretch)
     demoted.events += 1
-    rows_before = demoted.rows
     if stretch.level == 0:
         thin(db, stretch, demoted)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (REPRESENTATIVES_LEVEL, event))
@@ -107,10 +109,10 @@ def demote(
         labels, picture = summarise(db, stretch.stream, stretch.start_ns, stretch.end_ns, None)
         values = (stretch.level, labels, picture, stretch.event)
         db.execute("UPDATE event SET level = ?, labels = ?, picture = ? WHERE id = ?", values)
-    if demoted.rows > rows_before:
-        pack(db, stretch, demoted)
-    elif stretch.level == 0:  # of speech alone: only times of words went
-        pack(db, stretch, demoted, ("observation",))
+    if apart <= _APART:  # else others hold its pages, too
+        tables = ("vector", "sentence", "observation") if demoted.rows > rows_before else ("observation",)
+        demoted.packed_bytes += pack(db, stretch, demoted.num_bytes - bytes_before, tables)
+    demoted.rows += int((apart - 1) * (demoted.rows - rows_before))
     _note(db, stretch)
     return stretch.event
 

@@ -1,4 +1,4 @@
-"""Reading a database's first bytes beside SQLite, without losing the locks that SQLite has on it.
+"""Reading and writing a database's file beside SQLite, without losing the locks that SQLite has on it.
 
 POSIX advisory locks belong to the process: closing any descriptor of a file drops all of them, also those that SQLite
 holds through another (https://sqlite.org/howtocorrupt.html, section 2.2). A writer that lost its lock so is overlooked
@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 opening = threading.Lock()  # held while a file is opened, so that none comes between looking for others and closing
-_kept: dict[tuple[int, int], int] = {}  # device and inode to our descriptor
+_kept: dict[tuple[int, int, int], int] = {}  # device, inode and how it was opened to our descriptor
 
 
 def head_of(path: Path, num_bytes: int) -> bytes:
@@ -22,14 +24,26 @@ def head_of(path: Path, num_bytes: int) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
+    with descriptor(path, os.O_RDONLY) as file:
+        return os.pread(file, num_bytes, 0)
+
+
+@contextmanager
+def descriptor(path: Path, flags: int) -> Iterator[int]:
+    """One of our own to read or write a file by.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
     with opening:
         found = os.stat(path)
-        file = (found.st_dev, found.st_ino)
-        if file not in _kept:
-            _kept[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        head = os.pread(_kept[file], num_bytes, 0)
-        _let_go()
-        return head
+        key = (found.st_dev, found.st_ino, flags)
+        if key not in _kept:
+            _kept[key] = os.open(path, flags | os.O_CLOEXEC)
+        try:
+            yield _kept[key]
+        finally:
+            _let_go()
 
 
 def let_go() -> None:
@@ -50,5 +64,5 @@ def _let_go() -> None:
             except OSError:  # closed meanwhile, as the one that lists them is
                 continue
             others.add((found.st_dev, found.st_ino))
-    for file in [file for file in _kept if file not in others]:
-        os.close(_kept.pop(file))
+    for key in [key for key in _kept if key[:2] not in others]:
+        os.close(_kept.pop(key))

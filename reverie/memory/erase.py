@@ -7,7 +7,8 @@ the same observations again does not bring them back, and no earlier picture see
 event that was made coarser, the moment that stands for the span goes whole, and so does the key frame.
 
 Deleted cells and pages are zeroed (`secure_delete`), the text indexes are merged so that no marker keeps a
-word, the log is folded into the database and emptied, and free pages return to the disk.
+word, the log is folded into the database and emptied, free pages return to the disk, and what SQLite left in the unused
+middle of pages when it moved cells is zeroed, too (`page_gaps`).
 """
 
 from __future__ import annotations

@@ -250,7 +250,8 @@ class Memory(Upkeep, Semantic):
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _erase(self, target: Target, dry_run: bool = False) -> ForgetReceipt:
+    def _erase(self, target: Target, dry_run: bool = False, expired: bool = False) -> ForgetReceipt:
+        """`expired`: one of many spans, after which consolidation looks through the pages once."""
         assert self._ingest is not None
         bytes_before = _directory_bytes(self.root)
         gap_ns = ns(self._config.segmentation.gap_s)
@@ -263,7 +264,7 @@ class Memory(Upkeep, Semantic):
             self._store.pictures.remove(erased.pictures)
             with self._read_lock:
                 self._search.passages.forget_names()
-                complete = self._store.reclaim()
+                complete = self._store.reclaim(erased=not expired)
             if not complete:
                 self._finisher.start()
         return ForgetReceipt(
@@ -286,7 +287,7 @@ class Memory(Upkeep, Semantic):
         )
 
     def _expire(self, stream_id: str, span: TimeSpan) -> int:
-        return self._erase(Target(span=span, stream_ids=(stream_id,))).observations
+        return self._erase(Target(span=span, stream_ids=(stream_id,)), expired=True).observations
 
     def _parts(self, items: list[Item], embedded: Container[str]) -> Iterable[tuple[list[Item], int]]:
         if self._room is not None:
@@ -318,7 +319,7 @@ class Memory(Upkeep, Semantic):
             yield
 
     @contextmanager
-    def _writing(self, consolidating: bool = False) -> Iterator[Ingest]:
+    def _writing(self, consolidating: bool = False, needed_bytes: int = 0) -> Iterator[Ingest]:
         with self._write_lock, self._store.errors():
             if self._closed:
                 raise MemoryStoreError(f"the memory at {self.root} is closed: open it again")
@@ -326,12 +327,16 @@ class Memory(Upkeep, Semantic):
                 raise MemoryStoreError(f"the memory at {self.root} is open for reading: open it with mode='w'")
             if self._consolidation is not None and not consolidating:
                 self._consolidation.stop()
+            if needed_bytes and self._room is not None and self._room.make_room(needed_bytes):
+                self._ingest.reset()
             yield self._ingest
+            if self._room is not None:
+                self._room.fold_log()
 
     def _finish(self) -> bool:
         """One try to fold what was forgotten out of the log."""
         with self._write_lock, self._read_lock:
-            return self._closed or self._store.reclaim(patient=False)
+            return self._closed or self._store.reclaim(patient=False, erased=True)
 
     def _fit(self) -> None:
         """Into the budget, where a larger one has been used."""

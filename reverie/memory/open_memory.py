@@ -43,8 +43,11 @@ class OpenMemory(ABC):
         """Hold the reader connection."""
 
     @abstractmethod
-    def _writing(self, consolidating: bool = False) -> AbstractContextManager[Ingest]:
-        """Hold the writer; refused when the memory is closed or open for reading."""
+    def _writing(self, consolidating: bool = False, needed_bytes: int = 0) -> AbstractContextManager[Ingest]:
+        """Hold the writer; refused when the memory is closed or open for reading.
+
+        In a byte budget room is made for what is needed, and the log stays in its share afterwards.
+        """
 
     @abstractmethod
     def _paused(self) -> AbstractContextManager[bool]:

@@ -36,6 +36,7 @@ _EPISODE_SHARE = 64  # of it: an episode's sentences take at most this, halved u
 _SHORT_TERM_SHARE = 8  # of it: what is spared of the short term at most
 _SPARE_SHARE = 64  # of the budget may stand empty in the database, for the next writes
 _HASTE = 40  # halfway between the marks demotions may write so many times what a write brings
+_FOLDED_PARTS = 8  # between demotions the log is kept in so small a part of its share: one may take most of it
 _ALL_BYTES = 1 << 62
 
 
@@ -199,7 +200,7 @@ class Room:
                 return "spent"
             wanted_bytes = min(max(excess_bytes, 2 * wanted_bytes), self.budget.part_bytes)
             self._demote_some(ranked, min(wanted_bytes, most_bytes - demoted.num_bytes), demoted, need)
-            if not self.fold_log():
+            if not self.fold_log(_FOLDED_PARTS):
                 return "held"
         return "met"
 

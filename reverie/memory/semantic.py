@@ -27,6 +27,7 @@ from reverie.memory.vectors import dequantise
 from reverie.types import NS_PER_S, Fact, Modality, TimeSpan
 
 _MAX_SHOWN = 8  # pictures of one showing that are taken from memory
+_SHOWING_BYTES, _NOTE_BYTES = 4096, 8192  # of rows and pages, about
 
 
 class Semantic(OpenMemory):
@@ -63,7 +64,7 @@ class Semantic(OpenMemory):
         Raises:
             UsageError: it cannot be learned so, and why.
         """
-        with self._writing() as ingest:
+        with self._writing(needed_bytes=_SHOWING_BYTES * (1 + len(looks) + len(sounds))) as ingest:
             try:
                 with self._store.transaction() as db:
                     showing = self._showing(db, stream_id, span)
@@ -115,7 +116,7 @@ class Semantic(OpenMemory):
                 gone = entities.revoke(db, kind)
                 drop_unused_encoders(db)
             ingest.reset()
-            self._store.reclaim()
+            self._store.reclaim(erased=True)
             return gone
 
     def consents(self) -> Mapping[str, tuple[int, str, str]]:
@@ -180,7 +181,7 @@ class Semantic(OpenMemory):
         if not text.strip():
             raise UsageError("a note needs a text")
         vectors = self._text_encoder.encode([text.strip()])
-        with self._writing() as ingest:
+        with self._writing(needed_bytes=_NOTE_BYTES + 4 * len(text.encode())) as ingest:
             try:
                 with self._store.transaction() as db:
                     showing = self._showing(db, stream_id, about)
@@ -210,7 +211,8 @@ class Semantic(OpenMemory):
                 told = reader.read_notes(given) if given else ()
                 holding = note_reading.borne_out(told, given)
                 vectors = self._text_encoder.encode([text for text, _ in holding])
-                with self._writing() as ingest:
+                needed_bytes = sum(_NOTE_BYTES + 4 * len(text.encode()) for text, _ in holding)
+                with self._writing(needed_bytes=needed_bytes) as ingest:
                     try:
                         with self._store.transaction() as db:
                             kept = note_reading.num_erasures(db) == erasures

@@ -36,6 +36,7 @@ from reverie.errors import MemoryDamaged, MemoryFull, MemoryLocked, MemoryStoreE
 from reverie.memory.database import database_errors, open_database
 from reverie.memory.descriptors import head_of, let_go
 from reverie.memory.encryption import MARKER, Cipher, cipher_for
+from reverie.memory.page_gaps import zero_gaps
 from reverie.memory.pictures import PictureFolder, sync
 from reverie.memory.schema import APPLICATION_ID, SCHEMA_VERSION, migrate
 
@@ -147,16 +148,20 @@ class Store:
         """Of the database; it never changes."""
         return int(self.writer.execute("PRAGMA page_size").fetchone()[0])
 
-    def reclaim(self, patient: bool = True) -> bool:
+    def reclaim(self, patient: bool = True, erased: bool = False) -> bool:
         """Give deleted space back to the disk and empty the log. False when a reader held the log.
 
-        `patient`: for the whole busy timeout; else it is not waited for.
+        `patient`: for the whole busy timeout; else it is not waited for. `erased`: no byte may be left of what was
+        deleted, also where SQLite only moved it.
         """
         with self.errors():
             if not patient:
                 self.writer.execute("PRAGMA busy_timeout = 0")
             try:
                 self.settled = self._reclaim()
+                if self.settled and erased and self.cipher is None:
+                    self.writer.execute("PRAGMA shrink_memory")  # pages that it remembers would be written back
+                    zero_gaps(self.path, self.page_bytes)
             finally:
                 if not patient:
                     self.writer.execute(f"PRAGMA busy_timeout = {round(1000 * self._config.busy_timeout_s)}")
@@ -211,7 +216,8 @@ class Store:
         migrate(connection)
         if self.cipher is not None:
             write_marker(self.root, self.cipher, anew=fresh)
-        self.reclaim()  # what an erasure that was cut short left in the log
+        log = self.path.with_name(DATABASE + "-wal")
+        self.reclaim(erased=log.exists() and log.stat().st_size > 0)  # what an erasure that was cut short left there
 
     def _connect(self, read_only: bool) -> sqlite3.Connection:
         connection = open_database(self.path, read_only, self._config.busy_timeout_s, self.cipher)

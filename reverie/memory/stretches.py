@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reverie.memory import lexical
-from reverie.memory.schema import MODALITIES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import EVERY_MODALITY, MODALITIES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.types import Modality
 
 VISION, OBJECTS, WRITING, SPEECH = (
@@ -19,28 +19,36 @@ ROW_BYTES = 700  # of a moment with its vector and index entries
 _EVENT_BYTES = 8192  # of the pages that any demotion touches, however little it takes
 _TEXT_FACTOR = 8  # a text taken from the index is written there once more, and its sentences' vectors go
 _KEYS = {"vector": "observation", "sentence": "observation", "observation": "id"}
-_BESIDE = 24  # rows before and after a stretch: about a page of the smallest
+_MOST_SPREAD = 16
+_PAGE_BYTES, _BESIDE = 4096, 24
+_INDEX_BYTES = 100  # of a row in the indexes
 INSIDE = "stream = ? AND start_ns >= ? AND start_ns < ?"
 
 
 @dataclass(slots=True)
 class Demoted:
-    """What demotions took: events, rows, bytes of texts, and the names of pictures that no row holds any more."""
+    """What demotions took: events, rows, bytes of texts and of what was written anew, and names of pictures.
+
+    The pictures are those that no row holds any more.
+    """
 
     events: int = 0
     rows: int = 0
     text_bytes: int = 0
+    packed_bytes: int = 0
     pictures: set[str] = field(default_factory=set)
 
     @property
     def num_bytes(self) -> int:
         """About what they made the log grow by: a few pages for an event, its rows, and texts in their index."""
-        return _EVENT_BYTES * self.events + ROW_BYTES * self.rows + _TEXT_FACTOR * self.text_bytes
+        rows_bytes = ROW_BYTES * self.rows + self.packed_bytes
+        return _EVENT_BYTES * self.events + rows_bytes + _TEXT_FACTOR * self.text_bytes
 
     def add(self, others: Demoted) -> None:
         self.events += others.events
         self.rows += others.rows
         self.text_bytes += others.text_bytes
+        self.packed_bytes += others.packed_bytes
         self.pictures |= others.pictures
 
 
@@ -88,26 +96,49 @@ def select(db: sqlite3.Connection, columns: str, stretch: Stretch, codes: tuple[
     ).fetchall()
 
 
-def pack(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, tables: Iterable[str] = tuple(_KEYS)) -> None:
-    """Write what is left of a stretch anew, and what is beside it: full pages, and the others are given back.
+def spread(db: sqlite3.Connection, stretch: Stretch) -> float:
+    """How many rows lie among those of a stretch for each of them: 1 where it is alone, and at most `_MOST_SPREAD`.
+
+    Where streams were written together, every row of one lies on another page of each table and index.
+    """
+    found = f"SELECT count(*), min(id), max(id) FROM observation WHERE {INSIDE} AND {EVERY_MODALITY}"
+    count, first, last = db.execute(found, stretch.bounds).fetchone()
+    among = "SELECT count(*) FROM (SELECT 1 FROM observation WHERE id BETWEEN ? AND ? LIMIT ?)"
+    return float(db.execute(among, (first, last, _MOST_SPREAD * count)).fetchone()[0] / count) if count else 1.0
+
+
+def pack(db: sqlite3.Connection, stretch: Stretch, most_bytes: int, tables: Sequence[str] = tuple(_KEYS)) -> int:
+    """Write what is left of a stretch anew, and a page of what is before it; return how many bytes that was.
 
     SQLite joins a page with its neighbours only when a row of it is deleted and less than a third is left: without this
-    four tenths of a database that has been full for days is holes (benchmarks/soak.py).
+    four tenths of a database that has been full for days is holes (benchmarks/soak.py). The newest rows come first, as
+    far as about `most_bytes` reach.
     """
-    ids = sorted(select(db, "id", stretch, tuple(MODALITIES)))
-    if not ids:
-        return
+    rows: dict[str, list[tuple[Any, ...]]] = {table: [] for table in tables}
+    own = sorted(select(db, "id", stretch, tuple(MODALITIES)), reverse=True)
     before = "SELECT id FROM observation WHERE id < ? ORDER BY id DESC LIMIT ?"
-    after = "SELECT id FROM observation WHERE id > ? ORDER BY id LIMIT ?"
-    ids = [*db.execute(before, (*ids[0], _BESIDE)).fetchall()[::-1], *ids, *db.execute(after, (*ids[-1], _BESIDE))]
+    beside = db.execute(before, (*own[-1], _BESIDE)).fetchall() if own else []
+    ids, packed, limit = list[tuple[int]](), 0, most_bytes
+    for place, one in enumerate([*own, *beside]):
+        if place == len(own):
+            limit = min(most_bytes, packed + _PAGE_BYTES)
+        if packed > limit:
+            break
+        for table in tables:
+            found = db.execute(f"SELECT * FROM {table} WHERE {_KEYS[table]} = ?", one).fetchall()
+            rows[table] += found
+            packed += sum(_INDEX_BYTES + sum(_size(value) for value in row) for row in found)
+        ids.append(one)
     db.execute("PRAGMA defer_foreign_keys = ON")  # until the end of this transaction
-    for table in tables:
-        which = f"{table} WHERE {_KEYS[table]} = ?"
-        rows = [row for one in ids for row in db.execute(f"SELECT * FROM {which}", one).fetchall()]
-        db.executemany(f"DELETE FROM {which}", ids)
-        if rows:
-            db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
-    demoted.rows += len(ids)
+    for table, found in rows.items():
+        db.executemany(f"DELETE FROM {table} WHERE {_KEYS[table]} = ?", ids)
+        if found:
+            db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(found[0]))})", sorted(found))
+    return packed
+
+
+def _size(value: object) -> int:
+    return len(value.encode()) if isinstance(value, str) else len(value) if isinstance(value, bytes) else 4
 
 
 def delete_rows(db: sqlite3.Connection, ids: Sequence[int], demoted: Demoted) -> None:
