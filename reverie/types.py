@@ -15,7 +15,7 @@ Arrays are NumPy, and read-only to whoever receives them.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -273,6 +273,16 @@ class StreamRecord:
     place: str = ""
     timezone: str = ""
     imagined: bool = False
+
+
+def offsets_ns(streams: Iterable[StreamRecord]) -> dict[str, int]:
+    """What to add to the media time of each stream so that their times compare: the wall time of its zero.
+
+    Empty where one of them does not know its own, because then only media times are alike.
+    """
+    anchors = {stream.stream_id: stream.wall_anchor_ns for stream in streams}
+    known = {name: anchor_ns for name, anchor_ns in anchors.items() if anchor_ns is not None}
+    return known if len(known) == len(anchors) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ def order_verdict(relation: str, gap_ns: int, tolerance_ns: int) -> str:
 
 def _first_occurrence(inquiry: Inquiry, cue: Cue) -> Candidate | None:
     chosen = inquiry.occurrences(inquiry.locator.locate(cue, inquiry.scope))
-    return min(chosen, key=lambda c: c.span.start_ns, default=None)
+    return chosen[0] if chosen else None
 
 
 def _order_unknown(inquiry: Inquiry, cues: tuple[Cue, Cue], found: Sequence[Candidate | None]) -> Draft:
@@ -118,7 +118,8 @@ def answer_how_many(inquiry: Inquiry) -> Draft:
         counted_words = _count_words(inquiry, cue) if times else None
         return counted_words if counted_words and not counted_words.abstained else quoted(inquiry, chosen)
     if chosen and times:
-        return _count_stretches(inquiry, joined(inquiry.occurrences(found), inquiry.gap_ns), cue)
+        stretches = inquiry.in_order(joined(inquiry.occurrences(found), inquiry.gap_ns))
+        return _count_stretches(inquiry, stretches, cue)
     if chosen:
         name = quote(cue.text)
         return abstention(
@@ -130,9 +131,10 @@ def answer_how_many(inquiry: Inquiry) -> Draft:
 
 
 def _count_things(inquiry: Inquiry, things: Sequence[Candidate], times: bool) -> Draft:
-    visits = sorted(things, key=lambda c: (c.span.start_ns, c.stream_id))
+    visits = inquiry.in_order(things)
     if times:
-        return _count_stretches(inquiry, joined(visits, inquiry.gap_ns), inquiry.question.cue)
+        stretches = inquiry.in_order(joined(visits, inquiry.gap_ns))
+        return _count_stretches(inquiry, stretches, inquiry.question.cue)
     names = sorted({visit.name for visit in visits})
     what = names[0] if len(names) == 1 else "thing"
     shown = listing([between(visit.span) + inquiry.stream(visit) for visit in visits[:6]])
@@ -157,7 +159,7 @@ def _count_words(inquiry: Inquiry, cue: Cue) -> Draft:
     )
     phrase = stems(cue.text)
     counts = [(occurrences(phrase, stems(hit.text)), hit) for hit in hits]
-    passages = [from_hit(hit, 0.95) for count, hit in counts if count]
+    passages = inquiry.in_order(from_hit(hit, 0.95) for count, hit in counts if count)
     total = sum(count for count, _ in counts)
     if not total:
         return not_found(inquiry, cue, [])
@@ -210,7 +212,7 @@ def answer_duration(inquiry: Inquiry) -> Draft:
         return not_found(inquiry, cue, found)
     if chosen[0].is_text and not question.modalities:
         return quoted(inquiry, chosen)
-    stretches = _disjoint(inquiry.occurrences(found))
+    stretches = inquiry.in_order(_disjoint(inquiry.occurrences(found)))
     best = max(stretches, key=lambda c: c.probability)
     total = sum(stretch.span.duration_ns for stretch in stretches)
     if len(stretches) == 1:
@@ -241,7 +243,7 @@ def _duration_of_sense(inquiry: Inquiry) -> Draft:
     hits = inquiry.retriever.observations(
         modalities, inquiry.scope.stream_ids, inquiry.scope.span, limit=inquiry.config.max_observations
     )
-    stretches = _disjoint([from_hit(hit, 0.9) for hit in hits])
+    stretches = inquiry.in_order(_disjoint([from_hit(hit, 0.9) for hit in hits]))
     if not stretches:
         return abstention(inquiry, "", reason=f"Nothing of the kind was perceived {through(inquiry.span)}.")
     total = sum(_within(stretch.span, inquiry.span) for stretch in stretches)

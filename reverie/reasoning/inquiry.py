@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
@@ -25,7 +25,7 @@ from reverie.reasoning.phrasing import (
 from reverie.reasoning.question import Cue, Question
 from reverie.reasoning.retriever import Retriever
 from reverie.reasoning.senses import Senses
-from reverie.types import NS_PER_S, Modality, StreamRecord, TimeSpan, zone_named
+from reverie.types import NS_PER_S, Modality, StreamRecord, TimeSpan, offsets_ns, zone_named
 
 
 class ReasonerConfig(BaseModel):
@@ -113,7 +113,7 @@ class Inquiry:
         return [candidate for candidate in found if candidate.probability >= floor]
 
     def occurrences(self, found: Sequence[Candidate]) -> list[Candidate]:
-        """Credible evidence of the best one's kind (said and written, seen, or heard), in time order.
+        """Credible evidence of the best one's kind (said and written, seen, or heard), in the order of `in_order`.
 
         Joined over short gaps; where a tracked thing and a picture show the same sight, the thing stands
         for both, because it has a place and a name.
@@ -122,13 +122,25 @@ class Inquiry:
         if not chosen:
             return []
         if chosen[0].is_text:
-            return joined([c for c in chosen if c.is_text], 0)
+            return self.in_order(joined([c for c in chosen if c.is_text], 0))
         if chosen[0].modality is Modality.SOUND:
-            return joined([c for c in chosen if c.modality is Modality.SOUND], self.gap_ns)
+            return self.in_order(joined([c for c in chosen if c.modality is Modality.SOUND], self.gap_ns))
         things = joined([c for c in chosen if c.modality is Modality.OBJECTS], self.gap_ns)
         pictures = joined([c for c in chosen if c.modality is Modality.VISION], self.gap_ns)
         alone = [p for p in pictures if not any(p.stream_id == t.stream_id and p.span.overlaps(t.span) for t in things)]
-        return sorted([*things, *alone], key=lambda c: (c.span.start_ns, c.stream_id))
+        return self.in_order([*things, *alone])
+
+    def in_order(self, found: Iterable[Candidate], *, by_end: bool = False) -> list[Candidate]:
+        """By when each began (or ended): in wall time where all their streams know it, else in media time."""
+        found = list(found)
+        concerned = {candidate.stream_id for candidate in found}
+        offsets = offsets_ns(stream for stream in self.streams if stream.stream_id in concerned)
+
+        def place(c: Candidate) -> tuple[int, str, Modality]:
+            edge_ns = c.span.end_ns if by_end else c.span.start_ns
+            return offsets.get(c.stream_id, 0) + edge_ns, c.stream_id, c.modality
+
+        return sorted(found, key=place)
 
     def stream(self, candidate: Candidate) -> str:
         """The words that name its stream, when several streams are asked."""
@@ -181,10 +193,10 @@ class Inquiry:
         return f"{upper_first(when)} the picture fits {quote(cue.text)}: it looks like {article(name)}."
 
     def also(self, others: Sequence[Candidate]) -> str:
-        """A sentence with the times of further occurrences: "Also from 0:30 to 0:36 and at 1:02"."""
+        """A sentence with the times of further occurrences, in order: "Also from 0:30 to 0:36 and at 1:02"."""
         if not others:
             return ""
-        shown = [self.when(candidate) for candidate in others[:5]]
+        shown = [self.when(candidate) for candidate in self.in_order(others)[:5]]
         rest = len(others) - len(shown)
         return f" Also {listing(shown + ([f'{rest} more times'] if rest else []))}."
 

@@ -49,7 +49,7 @@ def _is_category(cue: Cue) -> bool:
 def _located(inquiry: Inquiry, found: Sequence[Candidate]) -> Draft:
     question = inquiry.question
     occurrences = inquiry.occurrences(found)
-    best = _chosen(occurrences, question.relation, found[0])
+    best = _chosen(inquiry, occurrences, found[0])
     others = [occurrence for occurrence in occurrences if occurrence is not best]
     text = inquiry.tell(best, question.cue)
     if question.kind is QuestionKind.IS_THERE:
@@ -61,12 +61,12 @@ def _located(inquiry: Inquiry, found: Sequence[Candidate]) -> Draft:
     return Draft(text=text, evidence=(best, *others, *support), confidence=best.probability)
 
 
-def _chosen(occurrences: Sequence[Candidate], relation: str, best: Candidate) -> Candidate:
+def _chosen(inquiry: Inquiry, occurrences: Sequence[Candidate], best: Candidate) -> Candidate:
     """The first or the last if that was asked, else the most probable one, told with its whole stretch of time."""
-    if relation == "first":
+    if inquiry.question.relation == "first":
         return occurrences[0]
-    if relation == "last":
-        return max(occurrences, key=lambda c: c.span.end_ns)
+    if inquiry.question.relation == "last":
+        return inquiry.in_order(occurrences, by_end=True)[-1]
     holding = [o for o in occurrences if o.stream_id == best.stream_id and o.span.union(best.span) == o.span]
     return holding[0] if holding else max(occurrences, key=lambda c: c.probability)
 

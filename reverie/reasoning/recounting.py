@@ -30,11 +30,10 @@ def answer_listing(inquiry: Inquiry) -> Draft:
     if not items:
         return abstention(inquiry, "", reason=f"Nothing of the kind was perceived {through(inquiry.span)}.")
     if question.relation in ("first", "last"):
-        ordered = sorted(items, key=lambda c: c.span.start_ns)
+        ordered = inquiry.in_order(items)
         items = ordered[:1] if question.relation == "first" else ordered[-1:]
     if question.kind is QuestionKind.IS_THERE or (question.kind is QuestionKind.WHEN and len(items) > 3):
-        first = min(items, key=lambda c: c.span.start_ns)
-        others = [item for item in items if item is not first]
+        first, *others = inquiry.in_order(items)
         start = "Yes. " if question.kind is QuestionKind.IS_THERE else ""
         return Draft(text=start + inquiry.tell(first) + inquiry.also(others), evidence=(first, *others), confidence=0.9)
     return _told(inquiry, items, "")
@@ -127,7 +126,7 @@ def listed_modalities(inquiry: Inquiry) -> tuple[Modality, ...]:
 
 
 def perceived(inquiry: Inquiry, modalities: Sequence[Modality], span: TimeSpan) -> list[Candidate]:
-    """All evidence of some senses in a span, in time order, pictures joined into runs of one class."""
+    """All evidence of some senses in a span, as it happened, pictures joined into runs of one class."""
     plain = tuple(m for m in modalities if m in (Modality.SPEECH, Modality.WRITING, Modality.SOUND))
     limit = inquiry.config.max_observations
     hits = inquiry.retriever.observations(plain, inquiry.scope.stream_ids, span, limit=limit) if plain else []
@@ -148,7 +147,7 @@ def _from_hits(
     shown = [from_hit(hit) for hit in hits if hit.modality is Modality.VISION]
     pictures = joined([p for p in shown if p.name and p.probability >= LEAST_CLASS], inquiry.gap_ns)
     pictures = [p for p in pictures if p.probability >= SURE_CLASS or p.span.duration_ns > NS_PER_S]
-    return sorted([*texts, *things, *pictures], key=lambda c: (c.span.start_ns, c.modality))
+    return inquiry.in_order([*texts, *things, *pictures])
 
 
 def beside(inquiry: Inquiry, items: list[Candidate]) -> list[Candidate]:

@@ -1,5 +1,6 @@
 """Questions in calendar time against streams that know their wall clock, and one that does not."""
 
+import re
 from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -165,3 +166,44 @@ def test_a_place_is_known_however_it_is_written_and_only_whole(asked, streams):
     memory.records[:] = [replace(r, place=p) for r, p in zip(memory.records, places, strict=True)]
     found, _ = find_place(asked, memory.records)
     assert set(found or "abcd") == streams
+
+
+def days() -> Reasoner:
+    """Saturday's, Sunday's, Monday's and Tuesday's stream, the earlier ones longer; asked on Wednesday the 25th."""
+    memory = FakeRetriever()
+    trains = (("k1", 21, 10, 60), ("k2", 22, 10, 2000), ("g1", 23, 11, 30), ("t1", 24, 12, 600))
+    for name, day, hour, start_s in trains:
+        memory.watched(3600, stream_id=name).track("cat", start_s, start_s + 4, stream_id=name)
+        memory.records[-1] = replace(memory.records[-1], wall_anchor_ns=wall_ns(day, hour))
+        memory.say(f"The train of day {day} is late.", start_s, start_s + 4, stream_id=name)
+    return Reasoner(
+        memory, SENSES, ReasonerConfig(timezone="Europe/Berlin"), clock=ManualClock(wall_ns=wall_ns(25, 12))
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "streams"),
+    [
+        ("What was the last thing that was said?", ["t1"]),
+        ("What was said first?", ["k1"]),
+        ("When was the train mentioned last?", ["t1", "k1", "k2", "g1"]),
+        ("When was the train mentioned first?", ["k1", "k2", "g1", "t1"]),
+        ("When was the cat seen last?", ["t1", "k1", "k2", "g1"]),
+        ("What was said in the last two weeks?", ["k1", "k2", "g1", "t1"]),
+        ("How many times was the cat seen?", ["k1", "k2", "g1", "t1"]),
+        ('How many times was "train" said?', ["k1", "k2", "g1", "t1"]),
+        ("Did anyone say anything?", ["k1", "k2", "g1", "t1"]),
+    ],
+)
+def test_what_happened_on_several_days_is_told_in_their_order(question, streams):
+    answer = days().ask(question)
+    assert [stream for stream, _ in starts(answer)] == streams, answer.text
+    told = re.findall(r"stream '(\w+)'", answer.text)
+    assert told == streams[: len(told)], answer.text
+
+
+def test_where_one_stream_does_not_know_the_day_media_time_orders_all():
+    reasoner = days()
+    records = reasoner._retriever.records
+    records[0] = replace(records[0], wall_anchor_ns=None)
+    assert starts(reasoner.ask("When was the train mentioned last?"))[0] == ("k2", 2000)
