@@ -232,7 +232,7 @@ def timeline(
 ) -> None:
     """List the events of a memory in time order, or draw them."""
     from reverie.pipeline.session import Session
-    from reverie.pipeline.show import event_as_dict, event_as_text
+    from reverie.pipeline.show import event_as_dict, timeline_as_text
 
     span, streams = span_of(from_s, to_s), tuple(stream or ())
     with Session(memory, runner="local") as session:
@@ -242,11 +242,11 @@ def timeline(
 
             drawn = day_picture(session.memory, png, span, streams)
             return print_result({"picture": str(drawn)} if as_json else str(drawn), as_json)
-        events = session.memory.timeline(span, streams)
+        events, records = session.memory.timeline(span, streams), session.memory.streams()
     if as_json:
         print_result({"events": [event_as_dict(event) for event in events]}, as_json)
     else:
-        print_result("\n".join(event_as_text(event) for event in events), as_json)
+        print_result(timeline_as_text(events, records), as_json)
 
 
 @app.command()

@@ -25,7 +25,19 @@ from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
 from reverie.memory.rows import label_rows, unpack_boxes, unpack_labels, unpack_words
 from reverie.memory.schema import MODALITIES, MODALITY_CODES, SCHEMA_VERSION, TEXT_MODALITIES
 from reverie.memory.store import DATABASE
-from reverie.types import NS_PER_S, Episode, Event, Hit, Label, Modality, Observation, StreamRecord, TimeSpan, Track
+from reverie.types import (
+    NS_PER_S,
+    Episode,
+    Event,
+    Hit,
+    Label,
+    Modality,
+    Observation,
+    StreamRecord,
+    TimeSpan,
+    Track,
+    offsets_ns,
+)
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 
@@ -91,7 +103,7 @@ class Browse:
     # --- events -------------------------------------------------------------------------------
 
     def timeline(self, span: TimeSpan | None, stream_ids: tuple[str, ...]) -> list[Event]:
-        """Events that overlap the span, in time order, the open ones included."""
+        """Events that overlap the span, in time order (`offsets_ns`), the open ones included."""
         chosen = self._passages.stream_rows(stream_ids)
         events = []
         for stream, name, watched_ns in self._db.execute(
@@ -99,7 +111,11 @@ class Browse:
         ).fetchall():
             if chosen is None or stream in chosen:
                 events += self._events(stream, name, watched_ns, span)
-        return sorted(events, key=lambda event: (event.span.start_ns, event.stream_id))
+        shown = {event.stream_id for event in events}
+        offsets = offsets_ns(stream for stream in self.streams() if stream.stream_id in shown)
+        return sorted(
+            events, key=lambda event: (offsets.get(event.stream_id, 0) + event.span.start_ns, event.stream_id)
+        )
 
     def _events(self, stream: int, name: str, watched_ns: int, span: TimeSpan | None) -> list[Event]:
         low, high = (span.start_ns, span.end_ns) if span else (-(1 << 62), 1 << 62)

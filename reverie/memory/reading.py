@@ -145,7 +145,10 @@ class Reading(OpenMemory):
             return self._completion.complete(fragment, find, k, scope)
 
     def timeline(self, span: TimeSpan | None = None, stream_ids: tuple[str, ...] = ()) -> list[Event]:
-        """Events that overlap the span, in time order. The one still going on has `open` set."""
+        """Events that overlap the span, in time order: wall time where all their streams know it, else media time.
+
+        The one still going on has `open` set.
+        """
         with self._reading():
             return self._browse.timeline(span, stream_ids)
 

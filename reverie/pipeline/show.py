@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import IO, Any
@@ -12,7 +13,8 @@ from rich.text import Text
 
 from reverie.memory import BackupReceipt, CopyRecord, Entity, ForgetReceipt, MemoryStats, Note, VerifyReport
 from reverie.pipeline.progress import Progress
-from reverie.types import Answer, Citation, Event, Fact
+from reverie.reasoning.phrasing import day_of
+from reverie.types import NS_PER_S, Answer, Citation, Event, Fact, StreamRecord, zone_named
 
 
 def minutes(seconds: float) -> str:
@@ -138,11 +140,28 @@ def event_as_dict(event: Event) -> dict[str, Any]:
     }
 
 
-def event_as_text(event: Event) -> str:
-    """An event on one line."""
+def timeline_as_text(events: Sequence[Event], streams: Sequence[StreamRecord]) -> str:
+    """An event on each line; with the day it began on, where more than one is shown."""
+    records = {stream.stream_id: stream for stream in streams}
+    days = [_day(event, records[event.stream_id]) for event in events]
+    several = len({day for day in days if day}) > 1
+    return "\n".join(
+        (f"{day}  " if several and day else "") + _event_line(event) for day, event in zip(days, events, strict=True)
+    )
+
+
+def _event_line(event: Event) -> str:
     span = f"{minutes(event.span.start_s)}-{minutes(event.span.end_s)}"
     names = ", ".join(label.name for label in event.labels[:4])
     return f"[{span}] {event.stream_id}: {names}" + (f" - {event.text}" if event.text else "")
+
+
+def _day(event: Event, stream: StreamRecord) -> str:
+    """The day that it began on in its stream's zone, else the machine's; empty where no wall clock is known."""
+    if stream.wall_anchor_ns is None:
+        return ""
+    zone = zone_named(stream.timezone) if stream.timezone else None
+    return day_of(datetime.fromtimestamp((stream.wall_anchor_ns + event.span.start_ns) // NS_PER_S, zone))
 
 
 def stats_as_dict(stats: MemoryStats) -> dict[str, Any]:

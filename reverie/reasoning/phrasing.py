@@ -20,9 +20,14 @@ def clock(time_ns: int) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def day_of(moment: datetime) -> str:
+    """A day: "Mon 23 Nov 2026"."""
+    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment:%Y}"
+
+
 def wall_clock(moment: datetime) -> str:
     """Wall time: "Mon 23 Nov 2026, 14:03:20"."""
-    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment:%Y, %H:%M:%S}"
+    return f"{day_of(moment)}, {moment:%H:%M:%S}"
 
 
 def at(span: TimeSpan) -> str:
