@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from reverie.reasoning.vocabulary import STOPWORDS
+from reverie.reasoning.vocabulary import NUMBERS, STOPWORDS
 from reverie.types import StreamRecord
 
 _AT = r"(?:in|at|on|from|inside|inside of|outside|by|near)"
 _TIMES = {
     "yesterday", "today", "tonight", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday",
-    "last", "after", "before", "between", "during", "early", "every", "late", "now", "once", "since", "this", "until",
-    "while",
+    "tomorrow", "last", "next", "past", "after", "around", "before", "between", "currently", "during", "early", "every",
+    "late", "now", "once", "right", "roughly", "since", "this", "until", "while", "half", "few", "several", *NUMBERS,
 }  # fmt: skip
 
 
