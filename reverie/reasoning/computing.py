@@ -137,7 +137,7 @@ def _count_things(inquiry: Inquiry, things: Sequence[Candidate], times: bool) ->
         return _count_stretches(inquiry, stretches, inquiry.question.cue)
     names = sorted({visit.name for visit in visits})
     what = names[0] if len(names) == 1 else "thing"
-    shown = listing([between(visit.span) + inquiry.stream(visit) for visit in visits[:6]])
+    shown = listing([between(visit.span) + inquiry.beside_clock(visit) for visit in visits[:6]])
     more = f" and {len(visits) - 6} more" if len(visits) > 6 else ""
     kinds = f" ({listing(names)})" if len(names) > 1 else ""
     text = f"{counted(len(visits), what)}{kinds}, counted by visit: {shown}{more}."

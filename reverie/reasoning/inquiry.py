@@ -158,13 +158,17 @@ class Inquiry:
         anchor_ns = anchors.get(candidate.stream_id)
         return None if anchor_ns is None else anchor_ns + candidate.span.start_ns
 
-    def beside_clock(self, candidate: Candidate) -> str:
+    def beside_clock(self, candidate: Candidate, brackets: str = "()") -> str:
         """The wall time in brackets, and the stream, to stand after media time."""
         wall_ns = self.wall_ns(candidate)
         if wall_ns is None:
             return self.stream(candidate)
         moment = datetime.fromtimestamp(wall_ns // NS_PER_S, self.zone_of(candidate.stream_id))
-        return f" ({wall_clock(moment)})" + self.stream(candidate)
+        return f" {brackets[0]}{wall_clock(moment)}{brackets[1]}" + self.stream(candidate)
+
+    def bracketed(self, time: str, candidate: Candidate) -> str:
+        """Media time with what stands beside it, to be put in brackets itself: "1:00 [Mon 23 Nov 2026, 14:03:20]"."""
+        return time + self.beside_clock(candidate, "[]")
 
     def when(self, candidate: Candidate) -> str:
         return at(candidate.span) + self.beside_clock(candidate)

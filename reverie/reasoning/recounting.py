@@ -224,7 +224,7 @@ def _seen(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
     for name, found in sorted(names.items(), key=lambda entry: entry[0] not in things):  # things first, then by time
         if name not in things and any(inquiry.locator.names.fit(thing, name) >= GENUS for thing in things):
             continue  # a tabby beside a tracked cat is the same sight
-        times = listing([between(item.span) + inquiry.stream(item) for item in found[:3]])
+        times = listing([inquiry.bracketed(between(item.span), item) for item in found[:3]])
         parts.append(f"{_hedged(found)} ({times}{f' and {len(found) - 3} more times' if len(found) > 3 else ''})")
     shown, rest = parts[:6], len(parts) - 6
     return f"Seen: {listing([*shown, *([f'{rest} more'] if rest > 0 else [])])}." if parts else ""
@@ -243,12 +243,12 @@ def _quotes(inquiry: Inquiry, items: Sequence[Candidate], modality: Modality, st
     if not found:
         return ""
     shown = found[: max(inquiry.config.max_quotes, 1)]
-    parts = [f"{quote(item.text)} ({clock(item.span.start_ns)}{inquiry.stream(item)})" for item in shown]
+    parts = [f"{quote(item.text)} ({inquiry.bracketed(clock(item.span.start_ns), item)})" for item in shown]
     rest = len(found) - len(shown)
     return f"{start}: {listing(parts)}{f', and {rest} more' if rest else ''}."
 
 
 def _heard(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
     found = [item for item in items if item.modality is Modality.SOUND]
-    parts = [f"{item.name or 'sound'} ({between(item.span)}{inquiry.stream(item)})" for item in found[:3]]
+    parts = [f"{item.name or 'sound'} ({inquiry.bracketed(between(item.span), item)})" for item in found[:3]]
     return f"{upper_first('heard')}: {listing(parts)}." if parts else ""

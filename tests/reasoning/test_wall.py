@@ -65,6 +65,25 @@ def test_answers_tell_wall_time_beside_media_time():
 
 
 @pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        (
+            "What was said yesterday?",
+            "“The train to Boston leaves from platform seven.” (10:00 [Sun 22 Nov 2026, 09:10:00])",
+        ),
+        ("What was seen yesterday?", "cat (30:00–31:40 [Sun 22 Nov 2026, 09:30:00])"),
+        ("How many cats were seen yesterday?", "30:00–31:40 (Sun 22 Nov 2026, 09:30:00)"),
+    ],
+)
+def test_lists_tell_wall_time_too(question, told):
+    assert told in reasoner((22, 9)).ask(question).text
+
+
+def test_lists_of_streams_without_a_wall_clock_tell_media_time_alone():
+    assert "platform seven.” (10:00) and" in reasoner(None).ask("What was said?").text
+
+
+@pytest.mark.parametrize(
     ("question", "reason"),
     [
         ("Did you see a cat at 9:05 am?", "Nothing was found"),
