@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta
 
+LEAP_YEARS = 8  # the longest time from one 29 February to the next
 Stretch = tuple[datetime, datetime]  # half-open; both in the zone of the question, or naive in the machine's
 
 _WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -37,8 +38,12 @@ CLOCK = rf"(?:{EXACT}|{BARE})"
 DAY_PART = rf"(?:{DAY}(?: {_PART}| in the {_PART}| at night)?)"
 
 
+class NoSuchDay(ValueError):
+    """A date that no calendar has: 31 February."""
+
+
 def day_part(text: str, now: datetime) -> Stretch:
-    """What `DAY_PART` names: one day or several, or a part of a day."""
+    """What `DAY_PART` names: one day or several, or a part of a day. Raises NoSuchDay."""
     part = re.search(rf"(?:\b|in the |at ){_PART}$", text)
     name = part[0].split()[-1] if part else "night" if "tonight" in text else ""
     first, num_days = _day(text.removesuffix(part[0]).strip() if part and " ago" in text else text, now)
@@ -76,23 +81,21 @@ def _day(text: str, now: datetime) -> tuple[date, int]:
 
 
 def _date(text: str, today: date) -> date:
-    """A date in words; without a year, the newest that has begun. A day that no month has is the last of the month."""
+    """A date in words; without a year, the newest that has begun. Raises NoSuchDay."""
     if iso := re.search(r"(\d{4})-(\d\d)-(\d\d)", text):
-        return _clipped(int(iso[1]), int(iso[2]), int(iso[3]))
-    month = _month(text)
-    numbers = re.findall(r"\d+", text)
-    years = [int(number) for number in numbers if len(number) == 4]
-    day = next(int(number) for number in numbers if len(number) < 4)
-    if years:
-        return _clipped(years[0], month, day)
-    found = _clipped(today.year, month, day)
-    return found if found <= today else _clipped(today.year - 1, month, day)
-
-
-def _clipped(year: int, month: int, day: int) -> date:
-    month = min(12, max(1, month))
-    after = date(year + month // 12, month % 12 + 1, 1)
-    return min(date(year, month, 1) + timedelta(days=max(1, day) - 1), after - timedelta(days=1))
+        years, month, day = [int(iso[1])], int(iso[2]), int(iso[3])
+    else:
+        numbers = re.findall(r"\d+", text)
+        years, month = [int(number) for number in numbers if len(number) == 4], _month(text)
+        day = next(int(number) for number in numbers if len(number) < 4)
+    for year in years[:1] or range(today.year, today.year - LEAP_YEARS - 1, -1):
+        try:
+            found = date(year, month, day)
+        except ValueError:
+            continue
+        if years or found <= today:
+            return found
+    raise NoSuchDay(f"there is no day {text!r}")
 
 
 def _month(text: str) -> int:

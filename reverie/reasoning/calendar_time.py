@@ -83,7 +83,7 @@ def find_calendar(text: str) -> tuple[CalendarTime | None, str]:
 def resolve(words: str, now: datetime, watched: Iterable[Stretch] = ()) -> Stretch:
     """The wall time that the words of a `CalendarTime` mean, when asked at `now`; it may lie in the future.
 
-    `watched` says on which days a time of day without a day is looked for.
+    `watched` says on which days a time of day without a day is looked for. Raises NoSuchDay for 31 February.
     """
     for form in _FORMS:
         if match := form.fullmatch(words):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from reverie.reasoning.calendar_days import Stretch
+from reverie.reasoning.calendar_days import NoSuchDay, Stretch
 from reverie.reasoning.calendar_time import CalendarTime, resolve
 from reverie.reasoning.evidence import Scope
 from reverie.reasoning.fact_answers import answer_from_facts
@@ -39,7 +39,10 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
         plain = answer_from_facts(inquiry) or answer(inquiry)
         if not plain.abstained:
             return plain
-    meant = _meant(inquiry, calendar.words, wall_now_ns, anchored)
+    try:
+        meant = _meant(inquiry, calendar.words, wall_now_ns, anchored)
+    except NoSuchDay:
+        return _declined(inquiry, calendar, "There is no such day; ask about one that the calendar has")
     first = anchored[0].stream_id
     if all(stretch[0] > _wall(wall_now_ns, inquiry.zone_of(name)) for name, stretch in meant.items()):
         return _declined(inquiry, calendar, f"{_from_to(meant[first])} is still to come; ask about what was watched")

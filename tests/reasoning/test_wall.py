@@ -89,6 +89,8 @@ def test_lists_of_streams_without_a_wall_clock_tell_media_time_alone():
         ("Did you see a cat at 9:05 am?", "Nothing was found"),
         ("Did you see a cat on Saturday?", "Nothing was watched from Sat 21 Nov 2026"),
         ("What will be said tomorrow?", "is still to come"),
+        ("What was said on 31 February?", "“on 31 february”: There is no such day"),
+        ("What was said since February 30?", "There is no such day"),
         ("What was said this morning?", "only from Sun 22 Nov 2026, 09:00:00 to Sun 22 Nov 2026, 10:00:00"),
     ],
 )
