@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from datetime import date, datetime, time, timedelta
 
+from reverie.reasoning.timewords import HOURS, seconds
+
 LEAP_YEARS = 8  # the longest time from one 29 February to the next
 Stretch = tuple[datetime, datetime]  # half-open; both in the zone of the question, or naive in the machine's
 
@@ -27,9 +29,11 @@ _DATE = (
     rf"(?:\d{{4}}-\d\d-\d\d|(?:the )?{_NTH} (?:of )?{_MONTH}(?:,? \d{{4}})?|{_MONTH} (?:the )?{_NTH}\b(?:,? \d{{4}})?)"
 )
 PERIOD = rf"(?:(?:last|this|next) (?:week|weekend|month|year)\b|in {_MONTH}(?: \d{{4}})?|in (?:19|20)\d\d\b)"
+HOURS_AGO = rf"(?:(?:about |around |roughly )?{HOURS} ago)"
 DAY = (
     r"(?:the day before yesterday|yesterday|today|tonight|tomorrow|last night|later today|"
-    rf"this {_PART}|(?:last |this |next )?{_WEEKDAY}|{_DATE}|{NUMBER} (?:days?|weeks?|months?|years?) ago)\b"
+    rf"this {_PART}|(?:last |this |next )?{_WEEKDAY}|{_DATE}|"
+    rf"{NUMBER} (?:days?|weeks?|months?|years?) ago|{HOURS_AGO})\b"
 )
 MERIDIEM = r"(?:[ap]\.?m\b\.?)"
 EXACT = rf"(?:\d{{1,2}}(?::\d\d)? ?{MERIDIEM}|\d{{1,2}} ?o'clock(?: in the {_PART}| at night)?|noon|midday|midnight)"
@@ -43,7 +47,10 @@ class NoSuchDay(ValueError):
 
 
 def day_part(text: str, now: datetime) -> Stretch:
-    """What `DAY_PART` names: one day or several, or a part of a day. Raises NoSuchDay."""
+    """What `DAY_PART` names: one day or several, a part of a day, or some hours ago. Raises NoSuchDay."""
+    if re.search(HOURS_AGO, text):
+        back_s = seconds(text)
+        return before(now, 1.1 * back_s), before(now, 0.9 * back_s)
     part = re.search(rf"(?:\b|in the |at ){_PART}$", text)
     name = part[0].split()[-1] if part else "night" if "tonight" in text else ""
     first, num_days = _day(text.removesuffix(part[0]).strip() if part and " ago" in text else text, now)
@@ -159,6 +166,11 @@ def count(text: str) -> int:
 def midnight(day: date, now: datetime) -> datetime:
     """When a day begins, in the zone of `now`."""
     return datetime.combine(day, time(0), now.tzinfo)
+
+
+def before(now: datetime, back_s: float) -> datetime:
+    """So many seconds before, in the zone of `now`, also across a change of clocks; 1970 at the earliest."""
+    return datetime.fromtimestamp(max(0.0, now.timestamp() - back_s), now.tzinfo)
 
 
 def _at_hour(day: date, hour: int, now: datetime) -> datetime:

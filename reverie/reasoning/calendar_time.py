@@ -18,10 +18,12 @@ from reverie.reasoning.calendar_days import (
     DAY,
     DAY_PART,
     EXACT,
+    HOURS_AGO,
     MERIDIEM,
     NUMBER,
     PERIOD,
     Stretch,
+    before,
     clock_time,
     count,
     day_part,
@@ -29,6 +31,7 @@ from reverie.reasoning.calendar_days import (
     period,
     same_half,
 )
+from reverie.reasoning.timewords import HOURS, seconds
 
 DAYS_BACK = 400  # how far a time of day is looked for among the days that were watched
 POINT_MARGIN = timedelta(minutes=1)  # "at 14:03"
@@ -43,11 +46,13 @@ _RANGE_CLOCK = (
     rf"(?:between|from) (?P<a>\d{{1,2}}(?::\d\d)?(?: ?{MERIDIEM})?|noon|midnight) "
     rf"(?:and|to|until|till) (?P<b>{CLOCK})"
 )
+_LAST_HOURS = rf"(?:(?:in|during|over|within|for) )?the (?:last|past) (?P<hours>{HOURS}|hours?\b)(?! of\b)"
 _FORMS = tuple(
     re.compile(rf"(?<![\w:]){pattern}")
     for pattern in (
         rf"(?:{_ON}(?P<day>{DAY_PART}),? )?{_RANGE_CLOCK}(?: (?:on )?(?P<late>{DAY_PART}))?",
         rf"(?:between|from) (?P<from>{_ON}{_POINT}) (?:and|to|until|till) (?P<until>{_POINT})",
+        _LAST_HOURS,
         rf"(?:in|during|over|within|for) the (?:last|past) (?P<n>{NUMBER} )?(?P<unit>days?|weeks?|months?|years?)\b",
         rf"(?P<relation>since|after|before|until|till|up to) (?P<edge>{_WHEN})",
         rf"(?P<whole>{_WHEN})",
@@ -60,12 +65,14 @@ class CalendarTime:
     """The words of a question that name a calendar time.
 
     `bare`: only such as "14:03", which may be media time too. `firm`: nothing but the calendar gives them a sense,
-    unlike "noon", which is often part of what was said.
+    unlike "noon", which is often part of what was said. `elapsed`: hours that count back from now, which are media
+    time where no wall clock is known.
     """
 
     words: str
     bare: bool
     firm: bool
+    elapsed: bool
 
 
 def find_calendar(text: str) -> tuple[CalendarTime | None, str]:
@@ -76,7 +83,8 @@ def find_calendar(text: str) -> tuple[CalendarTime | None, str]:
             bare = not re.search(rf"{DAY}|{PERIOD}|{EXACT}|(?:last|past) ", words)
             firm = bool(re.search(rf"{DAY}|{PERIOD}|{MERIDIEM}|o'clock|(?:last|past) ", words))
             rest = " ".join((text[: match.start()] + " " + text[match.end() :]).split())
-            return CalendarTime(words=words, bare=bare, firm=firm), rest
+            elapsed = bool(re.search(rf"{HOURS_AGO}|{_LAST_HOURS}", words))
+            return CalendarTime(words=words, bare=bare, firm=firm, elapsed=elapsed), rest
     return None, text
 
 
@@ -102,6 +110,8 @@ def _read(match: re.Match[str], now: datetime, watched: list[Stretch]) -> Stretc
         return _on_day(clock_time(first), clock_time(second), timedelta(0), day, now, watched)
     if "until" in parts:
         return _when(parts["from"], now, watched)[0], _when(parts["until"], now, watched)[1]
+    if "hours" in parts:
+        return before(now, seconds(parts["hours"]) or 3600), now
     if "unit" in parts:
         back = count(parts["n"] or "1") * {"d": 1, "w": 7, "m": 30, "y": 365}[parts["unit"][0]]
         return midnight(now.date() - timedelta(days=back), now), now

@@ -109,14 +109,15 @@ def parse(text: str) -> Question:
     body = _QUOTED.sub(keep, clean)
     for pattern, full in grammar.CONTRACTIONS:
         body = pattern.sub(full, body)
-    body = _tidy(grammar.TAIL.sub("", grammar.POLITE.sub("", _tidy(body), count=1)))
-    body = grammar.BEFORE_ASKING.sub("", body)
+    whole = grammar.BEFORE_ASKING.sub("", _tidy(grammar.POLITE.sub("", _tidy(body), count=1)))
+    body = _tidy(grammar.TAIL.sub("", whole))
     names = proper_names(text)
     question = _timed(text, body, quotes, names)
-    calendar, rest = find_calendar(body)
+    calendar, rest = find_calendar(whole)  # with its end: the last hour "of the film" is media time
     if calendar is None:
         return question
-    return replace(question, calendar=calendar, timed=_timed(text, rest, quotes, names))
+    timed = _timed(text, _tidy(grammar.TAIL.sub("", rest)), quotes, names)
+    return replace(question, calendar=calendar, timed=timed)
 
 
 def _timed(text: str, body: str, quotes: list[str], names: frozenset[str]) -> Question:

@@ -27,7 +27,7 @@ from reverie.reasoning.grammar import QuestionKind
 from reverie.reasoning.inquiry import Draft, Inquiry, ReasonerConfig, abstention
 from reverie.reasoning.locating import answer_found, answer_from_quotes, quoted
 from reverie.reasoning.names import NameBook
-from reverie.reasoning.phrasing import between, clock, quote, through
+from reverie.reasoning.phrasing import clock, quote, through, upper_first
 from reverie.reasoning.places import find_place
 from reverie.reasoning.question import TEXT, Question, parse
 from reverie.reasoning.reader import Evidence, Reader, ReaderError, checked
@@ -253,9 +253,14 @@ def _watched(streams: Sequence[StreamRecord]) -> TimeSpan:
 def _outside(inquiry: Inquiry) -> Draft | None:
     """Abstain when the span asked for was never watched."""
     span, watched = inquiry.scope.span, inquiry.watched
-    if span is None or (span.start_ns <= watched.end_ns and span.end_ns >= watched.start_ns):
+    if span is None:
         return None
-    text = f"{between(span)} lies outside of what was watched, {through(watched)}."
+    if span.end_ns <= watched.start_ns < watched.end_ns:
+        text = f"That is before what was watched, {through(watched)}."
+    elif span.start_ns > watched.end_ns:
+        text = f"{upper_first(through(span))} is after what was watched, {through(watched)}."
+    else:
+        return None
     return Draft(text=text, abstained=True, confidence=1.0)
 
 

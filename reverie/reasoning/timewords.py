@@ -2,7 +2,8 @@
 
 `parse_time` takes them out of a question and gives one `TimeExpression`, which is resolved later
 against what was watched: "the last ten seconds" means the end of the stream, or now. Several
-expressions in one question are intersected. Calendar time ("yesterday", "3 pm") is read by `calendar_time`.
+expressions in one question are intersected. Calendar time ("yesterday", "3 pm") is read by `calendar_time`; so are
+hours that count back ("two hours ago"), which are media time only where no wall clock is known.
 """
 
 from __future__ import annotations
@@ -63,17 +64,20 @@ _SMALL = (
 _VALUES: dict[str, float] = dict(
     zip(_SMALL.split(), (1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 20, 30, 40, 50, 60, 90), strict=True)
 )
-_VALUES |= {"half a": 0.5, "half an": 0.5, "couple of": 2, "a couple of": 2, "a few": 3, "few": 3}
+_VALUES |= {"half": 0.5, "half a": 0.5, "half an": 0.5, "couple of": 2, "a couple of": 2, "a few": 3, "few": 3}
 _NUMBER = r"(?:\d{1,5}(?:\.\d{1,3})?|" + "|".join(sorted(_VALUES, key=len, reverse=True)) + ")"
 _UNIT = r"(?:seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h)\b"
-_AMOUNT = rf"{_NUMBER}[ -]?{_UNIT}(?:(?: and| ,|,)? ?{_NUMBER}[ -]?{_UNIT})*"
+_MORE = rf"(?:(?: and| ,|,)? ?{_NUMBER}[ -]?{_UNIT})*"
+_AMOUNT = rf"{_NUMBER}[ -]?{_UNIT}{_MORE}"
+HOURS = rf"(?:{_NUMBER}[ -]?(?:hours?|hrs?|h)\b{_MORE})"  # an amount that is told in hours
 _CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:\.\d{1,3})?(?! ?[ap]\.?m\b)"
 _POINT = rf"(?:(?:minute|second) \d{{1,5}}\b|{_CLOCK}|{_AMOUNT})"
 _THE = r"(?:the )?"
 _IN = r"(?:(?:during|in|within|over|for|from|at) )?"
 
 
-def _seconds(amount: str) -> float:
+def seconds(amount: str) -> float:
+    """How long an amount of hours, minutes and seconds is; 0 for one without numbers."""
     total = 0.0
     for number, unit in re.findall(rf"({_NUMBER})[ -]?({_UNIT})", amount):
         value = _VALUES[number] if number in _VALUES else float(number)
@@ -84,12 +88,12 @@ def _seconds(amount: str) -> float:
 def _point_ns(text: str) -> int:
     if ":" in text:
         parts = [float(part) for part in text.split(":")]
-        seconds = sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
+        at_s = sum(part * (1, 60, 3600)[power] for power, part in enumerate(reversed(parts)))
     elif named := re.fullmatch(r"(minute|second) (\d+)", text):
-        seconds = float(named[2]) * (60 if named[1] == "minute" else 1)
+        at_s = float(named[2]) * (60 if named[1] == "minute" else 1)
     else:
-        seconds = _seconds(text)
-    return round(seconds * NS_PER_S)
+        at_s = seconds(text)
+    return round(at_s * NS_PER_S)
 
 
 def _zero(time_ns: int) -> Bound:
@@ -119,7 +123,7 @@ def _last(m: re.Match[str]) -> TimeExpression:
 
 def _amount_ns(m: re.Match[str]) -> int:
     amount = m["amount"]
-    return round((_seconds(amount) or _seconds("1 " + amount)) * NS_PER_S)
+    return round((seconds(amount) or seconds("1 " + amount)) * NS_PER_S)
 
 
 def _ordinal(m: re.Match[str]) -> TimeExpression:
@@ -133,7 +137,7 @@ def _ordinal(m: re.Match[str]) -> TimeExpression:
 
 
 def _ago(m: re.Match[str]) -> TimeExpression:
-    back = round(_seconds(m["amount"]) * NS_PER_S)
+    back = round(seconds(m["amount"]) * NS_PER_S)
     margin = max(2 * NS_PER_S, back // 10)
     return TimeExpression(
         begin=Bound(edge="now", offset_ns=-back - margin), until=Bound(edge="now", offset_ns=-back + margin)
@@ -144,8 +148,8 @@ def _ago(m: re.Match[str]) -> TimeExpression:
 _RULES = (
     (rf"\b(?:between|from) (?P<a>{_POINT}) (?:and|to|until|till|-) ?(?P<b>{_POINT})(?: in\b)?", _between),
     (rf"(?<![\w:])(?P<a>{_CLOCK}) ?(?:-|to) ?(?P<b>{_CLOCK})", _between),
-    (rf"\b{_IN}{_THE}(?:first|opening|initial) (?P<amount>half\b(?! an?\b)|{_AMOUNT}|{_UNIT})", _first),
-    (rf"\b{_IN}{_THE}(?:very )?(?:last|past|final|latest) (?P<amount>half\b(?! an?\b)|{_AMOUNT}|{_UNIT})", _last),
+    (rf"\b{_IN}{_THE}(?:first|opening|initial) (?P<amount>{_AMOUNT}|half\b|{_UNIT})", _first),
+    (rf"\b{_IN}{_THE}(?:very )?(?:last|past|final|latest) (?P<amount>{_AMOUNT}|half\b|{_UNIT})", _last),
     (r"\b(?:during|in) the (?P<which>second|third|fourth|fifth) (?P<unit>minute|half)\b", _ordinal),
     (rf"\b(?:about |around |roughly )?(?P<amount>{_AMOUNT}) ago\b", _ago),
     (

@@ -26,13 +26,16 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
     """The answer for the calendar time of a question, asked at a wall time; None to read the question without one.
 
     Facts are asked of all streams, `answer` of what was perceived within that time.
-    Words that need not mean a time ("noon", "14:03") are read so only where that time was watched and says something.
+    Words that need not mean a time ("noon", "14:03") are read so only where that time was watched and says something,
+    hours that count back ("two hours ago") only where a wall clock is known.
     """
     calendar, timed = inquiry.question.calendar, inquiry.question.timed
     assert calendar is not None
     assert timed is not None
     anchored = [stream for stream in inquiry.streams if stream.wall_anchor_ns is not None]
     if not anchored:
+        if calendar.elapsed:
+            return None
         name = f"stream {inquiry.streams[0].stream_id!r}" if len(inquiry.streams) == 1 else "any of these streams"
         return _declined(inquiry, calendar, f"No wall-clock time is known for {name}; ask with media times")
     if calendar.bare and _is_media_time(inquiry):
@@ -52,6 +55,8 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
     ends_ns = {name: _unix_ns(stretch[1]) for name, stretch in meant.items()}
     if not windows:
         reason = f"Nothing was watched {_from_to(meant[first])}, only {_all_watched(anchored, inquiry.zone_of(first))}"
+        if calendar.elapsed:
+            reason += "; minutes, as in the last 60 minutes, count back from the end of what was watched"
         held = answer_from_facts(known, ends_ns) if calendar.firm else None
         return held or _declined(inquiry, calendar, reason)
     narrowed = _narrowed(known, windows)

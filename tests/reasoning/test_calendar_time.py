@@ -54,6 +54,22 @@ def shown(moment: datetime) -> str:
         ("who came in the last two weeks", "09 Nov 2026 00:00", "23 Nov 2026 15:20", "who came"),
         ("who came between monday and wednesday", "16 Nov 2026 00:00", "19 Nov 2026 00:00", "who came"),
         ("what will happen tomorrow", "24 Nov 2026 00:00", "25 Nov 2026 00:00", "what will happen"),
+        ("what happened an hour ago", "23 Nov 2026 14:14", "23 Nov 2026 14:26", "what happened"),
+        ("what did he say about an hour ago", "23 Nov 2026 14:14", "23 Nov 2026 14:26", "what did he say"),
+        ("what happened half an hour ago", "23 Nov 2026 14:47", "23 Nov 2026 14:53", "what happened"),
+        ("what happened 1.5 hours ago", "23 Nov 2026 13:41", "23 Nov 2026 13:59", "what happened"),
+        ("what happened 30 hours ago", "22 Nov 2026 06:20", "22 Nov 2026 12:20", "what happened"),
+        ("who came in the last hour", "23 Nov 2026 14:20", "23 Nov 2026 15:20", "who came"),
+        ("who came in the last half hour", "23 Nov 2026 14:50", "23 Nov 2026 15:20", "who came"),
+        ("summarise the last 2 hours", "23 Nov 2026 13:20", "23 Nov 2026 15:20", "summarise"),
+        ("who came in the past two hours and 10 minutes", "23 Nov 2026 13:10", "23 Nov 2026 15:20", "who came"),
+        ("did the cat come since two hours ago", "23 Nov 2026 13:08", "23 Nov 2026 15:20", "did the cat come"),
+        (
+            "who came between two hours ago and an hour ago",
+            "23 Nov 2026 13:08",
+            "23 Nov 2026 14:26",
+            "who came",
+        ),
         ("what happened on 29 february", "29 Feb 2024 00:00", "01 Mar 2024 00:00", "what happened"),
     ],
 )
@@ -72,6 +88,10 @@ def test_words_mean(text, start, end, rest):
         "can you march",
         "is the second cup full",
         "in the last minute",
+        "in the last 60 minutes",
+        "ten minutes ago",
+        "in the last hour of the film",
+        "in the first hour",
         "at nine",
     ],
 )
@@ -99,6 +119,12 @@ def test_days_on_which_clocks_change(day, hours):
 def test_an_hour_that_comes_twice_is_covered_twice():
     start, end = resolve("on 25 october at 2:30 am", NOW)
     assert end.timestamp() - start.timestamp() == 3600 + 2 * 60
+
+
+def test_hours_count_as_they_pass_when_clocks_change():
+    now = datetime(2026, 10, 25, 4, tzinfo=BERLIN)
+    start, end = resolve("in the last 3 hours", now)
+    assert end.timestamp() - start.timestamp() == 3 * 3600
 
 
 def test_a_time_without_a_day_is_of_the_newest_day_on_which_it_was_watched():

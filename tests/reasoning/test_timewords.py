@@ -26,6 +26,8 @@ WATCHED = span(0, 120)
         ("what was said during the first 30 seconds", 0, 30, "what was said"),
         ("what was said in the last ten seconds", 110, 120, "what was said"),
         ("what was said in the last half a minute", 90, 120, "what was said"),
+        ("what was said in the last half minute", 90, 120, "what was said"),
+        ("what was said in the last half", 60, 120, "what was said"),
         ("what was said in the second half", 60, 120, "what was said"),
         ("what was said in the first half", 0, 60, "what was said"),
         ("what was said in the second minute", 60, 120, "what was said"),

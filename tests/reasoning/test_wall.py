@@ -119,6 +119,37 @@ def test_each_of_several_streams_is_asked_for_its_own_part():
     assert starts(cat) == [("b", 60)]
 
 
+@pytest.mark.parametrize(
+    ("question", "where"),
+    [
+        ("What was said about the train to Boston 6 hours ago?", ("b", 600)),
+        ("What was said about the train to Boston in the last seven hours?", ("b", 600)),
+        ("When did the cat appear 30 hours ago?", ("a", 1800)),
+    ],
+)
+def test_hours_count_back_from_now(question, where):
+    assert starts(reasoner((22, 9), (23, 9)).ask(question)) == [where]
+
+
+@pytest.mark.parametrize("question", ["What was said in the last hour?", "Did you see a cat an hour ago?"])
+def test_hours_in_which_nothing_was_watched_are_declined(question):
+    answer = reasoner((22, 9)).ask(question)
+    assert answer.abstained
+    assert "Nothing was watched from Mon 23 Nov 2026, 14:" in answer.text
+    assert "as in the last 60 minutes" in answer.text
+
+
+@pytest.mark.parametrize("when", ["in the last 60 minutes", "30 minutes ago", "in the last hour of the recording"])
+def test_minutes_and_the_hours_of_a_recording_are_media_time(when):
+    assert starts(reasoner((22, 9)).ask(f"Did you see a cat {when}?")) == [("a", 1800)]
+
+
+def test_hours_are_media_time_where_no_wall_clock_is_known():
+    film = reasoner(None)
+    assert starts(film.ask("Did you see a cat in the last hour?")) == [("a", 1800)]
+    assert film.ask("Did you see a cat two hours ago?").text == "That is before what was watched, from 0:00 to 1:00:00."
+
+
 def test_order_across_streams_goes_by_wall_time():
     both = reasoner((22, 9), (23, 9))
     answer = both.ask('Which came first, "was cancelled" or "platform nine"?')
