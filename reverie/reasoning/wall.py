@@ -38,6 +38,9 @@ def answer_at_calendar(inquiry: Inquiry, wall_now_ns: int, answer: Callable[[Inq
             return None
         name = f"stream {inquiry.streams[0].stream_id!r}" if len(inquiry.streams) == 1 else "any of these streams"
         return _declined(inquiry, calendar, f"No wall-clock time is known for {name}; ask with media times")
+    if calendar.elapsed:  # then these hours are no media time
+        span = timed.time.resolve(inquiry.watched, inquiry.now_ns) if timed.time is not None else None
+        inquiry = replace(inquiry, scope=replace(inquiry.scope, span=span))
     if calendar.bare and _is_media_time(inquiry):
         plain = answer_from_facts(inquiry) or answer(inquiry)
         if not plain.abstained:
@@ -85,7 +88,8 @@ def _declined(inquiry: Inquiry, calendar: CalendarTime, reason: str) -> Draft | 
     if not calendar.firm:
         return None
     said = quoted_calendar(inquiry)
-    return said or abstention(inquiry, "", reason=f"{quote(calendar.words)}: {reason}.")
+    draft = said or abstention(inquiry, "", reason=f"{quote(calendar.words)}: {reason}.")
+    return replace(draft, searched=inquiry.searched())
 
 
 def _is_media_time(inquiry: Inquiry) -> bool:

@@ -137,6 +137,13 @@ def test_hours_in_which_nothing_was_watched_are_declined(question):
     assert answer.abstained
     assert "Nothing was watched from Mon 23 Nov 2026, 14:" in answer.text
     assert "as in the last 60 minutes" in answer.text
+    assert answer.searched.endswith("from 0:00 to 1:00:00 of stream 'a'")  # all of it, not an hour before its end
+
+
+def test_hours_that_were_spoken_of_are_found_wherever_they_were():
+    film = reasoner((22, 9))
+    film._retriever.say("An hour ago the storm began.", 3500, 3502)
+    assert starts(film.ask("What was said about the storm an hour ago?")) == [("a", 3500)]
 
 
 @pytest.mark.parametrize("when", ["in the last 60 minutes", "30 minutes ago", "in the last hour of the recording"])
