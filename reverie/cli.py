@@ -132,7 +132,7 @@ def teach(
     image: Annotated[list[Path] | None, typer.Option("--image", help="A picture of it; may be repeated.")] = None,
     sound: Annotated[list[Path] | None, typer.Option("--sound", help="A sound of it; may be repeated.")] = None,
     at_s: Annotated[float | None, typer.Option("--at", help="When it was there, in seconds of media time.")] = None,
-    stream: Annotated[str | None, typer.Option("--stream", help="The stream in which it was there then.")] = None,
+    stream: Annotated[str | None, typer.Option("--stream", help="The stream where it was then, or its file.")] = None,
     sense: Annotated[SenseName, typer.Option("--sense", help="What it is of that time.")] = SenseName.LOOK,
     alias: Annotated[list[str] | None, typer.Option("--alias", help="Another name; may be repeated.")] = None,
     profile: ProfileOption = "embedded",
@@ -233,10 +233,11 @@ def timeline(
     """List the events of a memory in time order, or draw them."""
     from reverie.pipeline.session import Session
     from reverie.pipeline.show import event_as_dict, timeline_as_text
+    from reverie.pipeline.stream_names import named_streams
 
-    span, streams = span_of(from_s, to_s), tuple(stream or ())
+    span = span_of(from_s, to_s)
     with Session(memory, runner="local") as session:
-        session.memory.require_streams(streams)
+        streams = named_streams(session.memory, stream or ())
         if png is not None:
             from reverie.pipeline.day_picture import day_picture
 
@@ -259,11 +260,13 @@ def export(
 ) -> None:
     """Write a memory out as subtitles, JSON or a table."""
     from reverie.pipeline.session import Session
+    from reverie.pipeline.stream_names import named_streams
 
     if format is Format.PARQUET and out is None:
         raise UsageError("parquet is binary: name a file with --out")
     with Session(memory, runner="local") as session:
-        content = session.memory.export(format.value, stream_ids=tuple(stream or ()), path=out)
+        streams = named_streams(session.memory, stream or ())
+        content = session.memory.export(format.value, stream_ids=streams, path=out)
     if out is None:
         write(content.decode())
     else:

@@ -19,7 +19,11 @@ import reverie
 from demos.sample.compose import truth_path
 from demos.sample.truth import Truth
 from reverie.cli import Format, app
+from reverie.pipeline.build import open_memory
+from reverie.pipeline.config import load_profile
+from reverie.types import EndOfStream, StreamStart, ns
 from reverie.verbs.options import RunnerName
+from tests.memory.worlds import seen
 
 VERBS = {
     "watch": [
@@ -181,8 +185,6 @@ def test_a_memory_that_is_not_there_is_exit_code_1_and_is_not_made(cli, tmp_path
 
 
 def test_config_show_prints_a_profile_that_can_be_loaded_again(cli, tmp_path):
-    from reverie.pipeline.config import load_profile
-
     outcome = cli("config", "show")
     assert (outcome.code, outcome.err) == (0, "")
     copy = tmp_path / "copy.yaml"
@@ -245,6 +247,72 @@ def test_what_is_told_of_sources_has_to_fit_them(cli, tmp_path, options, said):
     assert outcome.code == 2
     assert said in outcome.err
     assert not (tmp_path / "m").exists()
+
+
+# --- streams by the names of their files ---
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """The memory of three files of 20 s, two of which are called alike."""
+    files = {"my-ca6747d122": "my.mp4", "cat-1": "a/cat.mp4", "cat-2": "b/cat.mp4"}
+    with open_memory(tmp_path / "m", load_profile("embedded"), "w") as memory:
+        for stream_id, file in files.items():
+            memory.write([
+                StreamStart(
+                    stream_id=stream_id, uri=str(tmp_path / file), live=False, has_video=True, has_audio=True,
+                    wall_anchor_ns=None,
+                ),
+                *(seen("tabby cat", at_s, stream_id=stream_id, cut=at_s == 10) for at_s in range(20)),
+                EndOfStream(stream_id=stream_id, pts_ns=ns(20)),
+            ])  # fmt: skip
+    return tmp_path / "m"
+
+
+BY_STREAM = [
+    ("ask", "What was seen?"),
+    ("teach", "Minka", "--at", "12"),
+    ("timeline",),
+    ("export",),
+    ("forget", "--dry-run"),
+    ("memory", "pin"),
+    ("memory", "unpin"),
+]
+
+
+@pytest.mark.parametrize("verb", BY_STREAM, ids=" ".join)
+def test_a_stream_may_be_called_by_its_file_and_one_that_is_not_there_by_no_name(cli, clips, verb):
+    for name in ("my", "my.mp4", str(clips.parent / "my.mp4"), "my-ca6747d122"):
+        outcome = cli(*verb, "--memory", clips, "--stream", name)
+        assert (outcome.code, outcome.err) == (0, ""), name
+    outcome = cli(*verb, "--memory", clips, "--stream", "dog.mp4")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "'dog.mp4'; the memory has 'my-ca6747d122', 'cat-1', 'cat-2'" in outcome.err
+    outcome = cli(*verb, "--memory", clips, "--stream", "cat.mp4")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "'cat.mp4' may be any of 'cat-1', 'cat-2'" in outcome.err
+
+
+def test_the_file_that_is_named_is_the_one_that_is_listed(cli, clips, monkeypatch):
+    monkeypatch.chdir(clips.parent)
+    for name in ("my.mp4", "b/cat.mp4"):
+        events = json.loads(cli("timeline", "--memory", clips, "--stream", name, "--json").out)["events"]
+        assert {event["stream_id"] for event in events} == {"my-ca6747d122" if name == "my.mp4" else "cat-2"}
+
+
+def test_a_watch_ends_with_the_names_of_its_streams(cli, tmp_path, quick_profile):
+    from tests.media import every, write_media
+
+    path = write_media(tmp_path / "my.mp4", times_s=every(12.5, 2), seconds=2)
+    watch = ["watch", path, "--memory", tmp_path / "m", "--runner", "local", "--profile", quick_profile]
+    for _ in range(2):  # the second time nothing of it is new
+        told = cli(*watch).out
+        with reverie.open(tmp_path / "m", profile=quick_profile) as session:
+            (stream,) = session.memory.streams()
+        assert f"streams: {stream.stream_id}" in told.splitlines()
+
+
+# --- the sample stream ---
 
 
 @pytest.fixture

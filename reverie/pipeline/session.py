@@ -32,6 +32,7 @@ from reverie.pipeline.build import Answerer, build_graph, open_memory, plan_sour
 from reverie.pipeline.config import Profile, load_profile
 from reverie.pipeline.executor import Executor
 from reverie.pipeline.progress import Progress
+from reverie.pipeline.stream_names import named_streams
 from reverie.telemetry import Span
 from reverie.types import Answer, AudioChunk, Frame, Item, TimeSpan, ns
 
@@ -199,9 +200,9 @@ class Session:
         return self._open_answerer().ask(question, stream_ids=tuple(stream_ids))
 
     def timed_ask(self, question: str, *, stream_ids: Sequence[str] = ()) -> tuple[Answer, float]:
-        """`ask`, and how many milliseconds it took from opening the memory on."""
+        """`ask`, and how many milliseconds it took from opening the memory on. Streams may be called by their files."""
         started_ns = self._clock.monotonic_ns()
-        answer = self.ask(question, stream_ids=stream_ids)
+        answer = self.ask(question, stream_ids=named_streams(self.memory, stream_ids) if stream_ids else ())
         return answer, (self._clock.monotonic_ns() - started_ns) / 1e6
 
     def close(self) -> None:
@@ -262,8 +263,8 @@ def forget(
 ) -> ForgetReceipt:
     """Delete from a memory for good: a span of media time, streams, what holds words, these together, an entity, all.
 
-    With `dry_run` nothing is deleted, and the receipt tells what would be. `copies_too`: with everything, also the list
-    of copies that were made.
+    With `dry_run` nothing is deleted, and the receipt tells what would be. `stream_ids` may be names of files.
+    `copies_too`: with everything, also the list of copies that were made.
 
     Raises:
         UsageError: nothing was named, or `everything` together with something.
@@ -281,7 +282,8 @@ def forget(
     if not (directory / DATABASE).exists():  # opened for writing it would be made
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
     with open_memory(directory, load_profile("embedded"), "w") as memory:
+        streams = named_streams(memory, stream_ids)
         return memory.forget(
-            span=span, stream_ids=stream_ids, text=text, entity=entity, everything=everything, copies_too=copies_too,
+            span=span, stream_ids=streams, text=text, entity=entity, everything=everything, copies_too=copies_too,
             dry_run=dry_run,
         )  # fmt: skip

@@ -56,6 +56,8 @@ def summary(progress: Progress) -> str:
         f"{count('frames_encoded'):.0f} encoded; {count('tracks'):.0f} things followed, "
         f"{count('words_read'):.0f} words read",
     ]
+    if streams := dict.fromkeys([*progress.read_ns, *progress.watched_ns]):
+        lines.append(f"streams: {', '.join(streams)}")
     if gaps := count("gaps"):
         lines.append(f"{gaps:.0f} gaps: see `reverie export --format json`")
     if repeated := count("observations_repeated"):

@@ -24,6 +24,7 @@ from reverie.perception.samples import SAMPLE_RATE_HZ, Samples, mono_16k
 from reverie.perception.sound_print import ENCODER_ID, sound_print
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import Profile, load_profile
+from reverie.pipeline.stream_names import named_streams
 from reverie.reasoning import OpenAIFactReader, OpenAINoteReader, OpenAIReader
 from reverie.types import AudioChunk, EndOfStream, TimeSpan, ns
 
@@ -44,6 +45,8 @@ def teach(
 ) -> Entity:
     """Bind a name to pictures and sounds, or to what a stream showed or let hear at a time (seconds of media time).
 
+    `stream_id` may be the name of the stream's file.
+
     Raises:
         UsageError: neither or both were given, or a time without its stream.
         SourceError: a file cannot be read, or nothing is heard in it.
@@ -57,10 +60,11 @@ def teach(
         raise UsageError("name the stream in which it was perceived at that time, with --stream")
     directory = _existing(directory)
     loaded = profile if isinstance(profile, Profile) else load_profile(profile)
-    if at_s is not None:
+    if at_s is not None and stream_id is not None:
         with open_memory(directory, loaded, "w") as memory:
+            (shown,) = named_streams(memory, [stream_id])
             instant = TimeSpan(start_ns=ns(at_s), end_ns=ns(at_s))
-            return memory.teach(name, stream_id=stream_id, span=instant, sense=sense, aliases=aliases)
+            return memory.teach(name, stream_id=shown, span=instant, sense=sense, aliases=aliases)
     prints = [_print(Path(sound), loaded) for sound in sounds]
     looks, encoder = list[Float32[ndarray, "d"]](), picture_encoder(loaded)
     if images:

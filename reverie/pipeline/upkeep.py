@@ -13,6 +13,7 @@ from reverie.memory.store import DATABASE
 from reverie.pipeline.build import open_memory
 from reverie.pipeline.config import load_profile
 from reverie.pipeline.show import byte_count, minutes
+from reverie.pipeline.stream_names import named_streams
 from reverie.types import TimeSpan
 
 
@@ -25,13 +26,13 @@ def consolidate(directory: Path, profile: str, max_s: float | None) -> dict[str,
 def pin(directory: Path, profile: str, span: TimeSpan | None, stream_ids: Sequence[str]) -> list[PinRecord]:
     """Pin a span; all pins."""
     with _opened(directory, profile) as memory:
-        return memory.pin(span, stream_ids)
+        return memory.pin(span, named_streams(memory, stream_ids))
 
 
 def unpin(directory: Path, span: TimeSpan | None, stream_ids: Sequence[str]) -> list[PinRecord]:
     """Unpin a span; what stays pinned. Opened without a budget: pins may be all that is in its way."""
     with _opened(directory, "embedded", unbounded=True) as memory:
-        return memory.unpin(span, stream_ids)
+        return memory.unpin(span, named_streams(memory, stream_ids))
 
 
 def consolidation_as_text(done: dict[str, Any]) -> str:

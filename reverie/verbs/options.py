@@ -51,7 +51,9 @@ KeyFileOption = Annotated[
 ]
 FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
 ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
-StreamOption = Annotated[list[str] | None, typer.Option("--stream", help="Only this stream; may be repeated.")]
+StreamOption = Annotated[
+    list[str] | None, typer.Option("--stream", help="Only this stream, by its name or its file's; may be repeated.")
+]
 
 
 def span_of(from_s: float | None, to_s: float | None) -> TimeSpan | None:
