@@ -102,7 +102,10 @@ def _one_each(option: str, given: list[str] | None, sources: list[str], shared: 
     if shared and len(given) == 1:
         given *= len(sources)
     if len(given) != len(sources):
-        raise UsageError(f"{option} was given {len(given)} times for {len(sources)} sources: give it for each")
+        from reverie.pipeline.show import counted
+
+        times, of_all = counted(len(given), "time"), counted(len(sources), "source")
+        raise UsageError(f"{option} was given {times} for {of_all}: give it for each")
     return given
 
 
@@ -167,7 +170,7 @@ def entities(memory: MemoryOption, key_file: KeyFileOption = None, as_json: Json
     if as_json:
         print_result({"entities": [entity_as_dict(entity) for entity in found]}, as_json)
     else:
-        print_result("\n".join(entity_as_text(entity) for entity in found), as_json)
+        print_result("\n".join(map(entity_as_text, found)) or "nothing was taught", as_json)
 
 
 @app.command()
@@ -182,18 +185,20 @@ def facts(
 ) -> None:
     """List what was said to be so, with the words that say it."""
     from reverie.pipeline.session import Session
-    from reverie.pipeline.show import fact_as_dict, fact_as_text
+    from reverie.pipeline.show import fact_as_dict, fact_as_text, read_as_text
     from reverie.pipeline.teaching import read_facts
 
     if read:
         receipt = read_facts(memory, profile=profile)
-        sys.stderr.write(f"{receipt.passages} passages: {receipt.stored} new facts, {receipt.refused} refused\n")
+        sys.stderr.write(read_as_text(receipt, "fact") + "\n")
     with Session(memory, runner="local") as session:
         found = session.memory.facts(subject, history=history)
     if as_json:
         print_result({"facts": [fact_as_dict(fact) for fact in found]}, as_json)
     else:
-        print_result("\n".join(fact_as_text(fact) for fact in found), as_json)
+        # One that was superseded has a successor, so --history would list none either.
+        none = "no facts" if subject is None else f"no facts about {subject!r}: without a subject all are listed"
+        print_result("\n".join(map(fact_as_text, found)) or none, as_json)
 
 
 @app.command()
@@ -206,18 +211,18 @@ def notes(
 ) -> None:
     """List what was concluded, about which times, and which notes are alike."""
     from reverie.pipeline.session import Session
-    from reverie.pipeline.show import note_as_dict, note_as_text
+    from reverie.pipeline.show import note_as_dict, note_as_text, read_as_text
     from reverie.pipeline.teaching import read_notes
 
     if read:
         receipt = read_notes(memory, profile=profile)
-        sys.stderr.write(f"{receipt.passages} passages: {receipt.stored} new notes, {receipt.refused} refused\n")
+        sys.stderr.write(read_as_text(receipt, "note") + "\n")
     with Session(memory, runner="local") as session:
         found = session.memory.notes()
     if as_json:
         print_result({"notes": [note_as_dict(note) for note in found]}, as_json)
     else:
-        print_result("\n".join(note_as_text(note) for note in found), as_json)
+        print_result("\n".join(map(note_as_text, found)) or "no notes", as_json)
 
 
 @app.command()
@@ -247,7 +252,7 @@ def timeline(
     if as_json:
         print_result({"events": [event_as_dict(event) for event in events]}, as_json)
     else:
-        print_result(timeline_as_text(events, records), as_json)
+        print_result(timeline_as_text(events, records) or "no events: nothing was watched there", as_json)
 
 
 @app.command()
@@ -277,8 +282,8 @@ def export(
 def forget(
     memory: MemoryOption,
     key_file: KeyFileOption = None,
-    from_s: Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")] = None,
-    to_s: Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")] = None,
+    from_s: FromOption = None,
+    to_s: ToOption = None,
     stream: StreamOption = None,
     text: Annotated[
         str | None, typer.Option("--text", help="What holds all of these words, or a name that does.")
@@ -289,7 +294,10 @@ def forget(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go; change nothing.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete for good: a span, a stream, what holds some words, something that was taught, or all."""
+    """Delete for good: a span, a stream, what holds some words, something that was taught, or all.
+
+    A span without --to goes on to the end, and takes that of all streams unless --stream names some.
+    """
     from reverie.pipeline.session import forget as forget_in
     from reverie.pipeline.show import forgotten_as_dict, forgotten_as_text
 

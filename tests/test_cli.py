@@ -145,6 +145,7 @@ def test_choices_are_frozen():
         ["ask", "--memory", "m"],
         ["forget", "--memory", "m", "--from", "soon"],
         ["timeline", "--memory", "m", "--colour"],
+        ["memory", "consolidate", "--memory", "m", "--max-s", "-1"],
     ],
 )
 def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypatch, arguments):
@@ -163,6 +164,8 @@ def test_a_wrong_call_is_exit_code_2_and_touches_nothing(cli, tmp_path, monkeypa
         (["forget", "--all", "--from", "3"], "--all alone"),
         (["forget", "--from", "9", "--to", "3"], "has to be after --from"),
         (["export", "--format", "parquet"], "--out"),
+        (["facts", "--read"], "`reader:`"),
+        (["notes", "--read"], "docs/profiles.md"),
     ],
 )
 def test_calls_that_contradict_themselves_are_exit_code_2(cli, tmp_path, arguments, said):
@@ -236,7 +239,7 @@ def test_a_watch_through_the_script_writes_results_to_stdout_and_progress_to_std
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--stream", "door"], "--stream was given 1 times for 2 sources"),
+        (["--stream", "door"], "--stream was given 1 time for 2 sources"),
         (["--place", "hall", "--place", "roof", "--place", "barn"], "--place was given 3 times for 2 sources"),
         (["--timezone", "Mars/Olympus"], "there is no time zone 'Mars/Olympus'"),
     ],
@@ -310,6 +313,41 @@ def test_a_watch_ends_with_the_names_of_its_streams(cli, tmp_path, quick_profile
         with reverie.open(tmp_path / "m", profile=quick_profile) as session:
             (stream,) = session.memory.streams()
         assert f"streams: {stream.stream_id}" in told.splitlines()
+
+
+# --- what is said of nothing, and of one ---
+
+
+def test_an_empty_list_is_said_to_be_empty(cli, clips):
+    said = {
+        ("facts",): "no facts\n",
+        ("facts", "keys"): "no facts about 'keys': without a subject all are listed\n",
+        ("notes",): "no notes\n",
+        ("entities",): "nothing was taught\n",
+        ("timeline", "--from", "900"): "no events: nothing was watched there\n",
+        ("memory", "reencode"): "all vectors are up to date; left as they were: 60 vectors\n",
+    }
+    for verb, line in said.items():
+        outcome = cli(*verb, "--memory", clips)
+        assert (outcome.code, outcome.out, outcome.err) == (0, line, ""), verb
+    assert json.loads(cli("facts", "keys", "--memory", clips, "--json").out) == {"facts": []}
+
+
+def test_one_of_a_kind_is_said_as_one(cli, clips):
+    assert cli("teach", "Minka", "--at", "12", "--stream", "my", "--memory", clips).out == (
+        "Minka: 1 look, 0 sounds (thing)\n"
+    )
+    assert "of 3 streams: 60 vision" in cli("memory", "stats", "--memory", clips).out
+    cli("forget", "--stream", "cat-1", "--stream", "cat-2", "--memory", clips)
+    assert "of 1 stream: 20 vision; 2 events, " in cli("memory", "stats", "--memory", clips).out
+    assert "forgotten: 1 template, 1 entity\n" in cli("forget", "--entity", "Minka", "--memory", clips).out
+
+
+def test_copies_are_named_where_something_was_forgotten_and_only_there(cli, clips):
+    cli("memory", "backup", clips.parent / "copy", "--memory", clips)
+    assert cli("forget", "--text", "zeppelin", "--memory", clips).out == "forgotten: nothing\n"
+    assert json.loads(cli("forget", "--text", "zeppelin", "--memory", clips, "--json").out)["copies"]
+    assert str(clips.parent / "copy") in cli("forget", "--from", "3", "--to", "4", "--memory", clips).out
 
 
 # --- the sample stream ---

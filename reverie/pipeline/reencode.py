@@ -18,6 +18,7 @@ from reverie.memory.store import DATABASE
 from reverie.perception.frame_encoder import FrameEncoder
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import load_profile
+from reverie.pipeline.show import counted
 
 
 def reencode(directory: str | Path, profile: str | Path = "embedded") -> dict[str, int]:
@@ -32,6 +33,13 @@ def reencode(directory: str | Path, profile: str | Path = "embedded") -> dict[st
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")
     with open_memory(directory, loaded, "w") as memory:
         return asdict(memory.reencode(picture_encoder_of(picture_encoder(loaded))))
+
+
+def reencoded_as_text(receipt: dict[str, int]) -> str:
+    """One line. What is left may be of no encoder of the profile's, as prints of sounds are."""
+    done = [counted(receipt[f"{kind}s"], kind) for kind in ("text", "name", "picture") if receipt[f"{kind}s"]]
+    rest = f"; left as they were: {counted(receipt['left'], 'vector')}" if receipt["left"] else ""
+    return (f"embedded anew: {', '.join(done)}" if done else "all vectors are up to date") + rest
 
 
 def picture_encoder_of(encoder: FrameEncoder) -> PictureEncoder:

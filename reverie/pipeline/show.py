@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from reverie.memory import BackupReceipt, CopyRecord, Entity, ForgetReceipt, MemoryStats, Note, VerifyReport
+from reverie.memory import (
+    BackupReceipt,
+    CopyRecord,
+    Entity,
+    FactReceipt,
+    ForgetReceipt,
+    MemoryStats,
+    Note,
+    NoteReceipt,
+    VerifyReport,
+)
 from reverie.pipeline.progress import Progress
 from reverie.reasoning.phrasing import day_of
 from reverie.types import NS_PER_S, Answer, Citation, Event, Fact, StreamRecord, zone_named
@@ -34,6 +44,11 @@ def byte_count(num_bytes: float) -> str:
     return f"{num_bytes:.1f} GB"
 
 
+def counted(count: float, name: str, names: str = "") -> str:
+    """A number with its noun: "1 look", "2 looks"; `names` is a plural that takes more than an s."""
+    return f"{count:.0f} {name if round(count) == 1 else names or name + 's'}"
+
+
 def progress_line(progress: Progress) -> str:
     """One line: time watched, speed, moments, events, words heard, bytes kept."""
     if not progress.ready_ns:
@@ -41,8 +56,8 @@ def progress_line(progress: Progress) -> str:
     count = progress.counters.value
     line = (
         f"watched {minutes(progress.watched_s)}  {progress.speed:.1f}x real time  "
-        f"{count('moments'):.0f} moments  {count('events'):.0f} events  "
-        f"{count('words_heard'):.0f} words heard  {byte_count(count('bytes_kept'))} kept"
+        f"{counted(count('moments'), 'moment')}  {counted(count('events'), 'event')}  "
+        f"{counted(count('words_heard'), 'word')} heard  {byte_count(count('bytes_kept'))} kept"
     )
     return f"{line}  PAUSED: {progress.paused}" if progress.paused else line
 
@@ -53,15 +68,15 @@ def summary(progress: Progress) -> str:
     lines = [
         progress_line(progress),
         f"frames: {count('frames_sampled'):.0f} sampled, {count('frames_unchanged'):.0f} unchanged, "
-        f"{count('frames_encoded'):.0f} encoded; {count('tracks'):.0f} things followed, "
-        f"{count('words_read'):.0f} words read",
+        f"{count('frames_encoded'):.0f} encoded; {counted(count('tracks'), 'thing')} followed, "
+        f"{counted(count('words_read'), 'word')} read",
     ]
     if streams := dict.fromkeys([*progress.read_ns, *progress.watched_ns]):
         lines.append(f"streams: {', '.join(streams)}")
     if gaps := count("gaps"):
-        lines.append(f"{gaps:.0f} gaps: see `reverie export --format json`")
+        lines.append(f"{counted(gaps, 'gap')}: see `reverie export --format json`")
     if repeated := count("observations_repeated"):
-        lines.append(f"{repeated:.0f} observations were remembered already")
+        lines.append(f"remembered already: {counted(repeated, 'observation')}")
     return "\n".join(lines)
 
 
@@ -175,11 +190,22 @@ def stats_as_text(stats: MemoryStats) -> str:
     """Counts on one line, bytes on the next."""
     senses = ", ".join(f"{count} {name}" for name, count in stats.observations.items()) or "nothing yet"
     parts = ", ".join(f"{byte_count(size)} {name}" for name, size in stats.bytes_on_disk.items() if size)
+    held = [
+        counted(stats.events, "event"),
+        counted(stats.episodes, "episode"),
+        counted(stats.tracks, "track"),
+        counted(stats.labels, "label"),
+        counted(stats.pictures, "picture"),
+        counted(stats.gaps, "gap"),
+    ]
+    derived = [
+        counted(stats.entities, "entity", "entities"),
+        counted(stats.statements, "statement"),
+        counted(stats.notes, "note"),
+    ]
     return (
-        f"{stats.hours_watched:.2f} h of {stats.streams} streams: {senses}; {stats.events} events, "
-        f"{stats.episodes} episodes, {stats.tracks} tracks, {stats.labels} labels, {stats.pictures} pictures, "
-        f"{stats.gaps} gaps; {stats.entities} entities, {stats.statements} statements, {stats.notes} notes\n"
-        f"{byte_count(stats.total_bytes)} on disk ({parts})"
+        f"{stats.hours_watched:.2f} h of {counted(stats.streams, 'stream')}: {senses}; {', '.join(held)}; "
+        f"{', '.join(derived)}\n{byte_count(stats.total_bytes)} on disk ({parts})"
     )
 
 
@@ -198,11 +224,14 @@ def forgotten_as_dict(receipt: ForgetReceipt) -> dict[str, Any]:
     return {"observations": receipt.observations, **asdict(receipt), "found": found}
 
 
+_KINDS = ("vector", "track", "event", "label", "picture", "fact", "note", "template")
+
+
 def forgotten_as_text(receipt: ForgetReceipt) -> str:
     """What went, by kind, and what is out of reach."""
     went = [f"{count} of {sense}" for sense, count in receipt.senses.items()]
-    rest = ("vectors", "tracks", "events", "labels", "pictures", "facts", "notes", "entities", "templates")
-    went += [f"{count} {name}" for name in rest if (count := getattr(receipt, name))]
+    went += [counted(getattr(receipt, f"{kind}s"), kind) for kind in _KINDS if getattr(receipt, f"{kind}s")]
+    went += [counted(receipt.entities, "entity", "entities")] if receipt.entities else []
     lines = [("would be forgotten: " if receipt.dry_run else "forgotten: ") + (", ".join(went) or "nothing")]
     if receipt.dry_run:
         for row in receipt.found:
@@ -218,7 +247,7 @@ def forgotten_as_text(receipt: ForgetReceipt) -> str:
             "not complete: a reader holds the log, in which deleted bytes may still stand; they go when it has let go "
             "and the memory is next opened for writing"
         )
-    if receipt.copies:
+    if receipt.copies and (went or receipt.word_filters or receipt.less_familiar_hours):
         lines.append("not reached, and to be deleted by you where it holds this:")
         lines += [f"  {_copy_line(copy)}" for copy in receipt.copies]
     return "\n".join(lines)
@@ -238,10 +267,11 @@ def copy_as_dict(receipt: BackupReceipt) -> dict[str, Any]:
 def copy_as_text(receipt: BackupReceipt) -> str:
     """What was copied, and what could not be."""
     text = (
-        f"{receipt.path}: {receipt.streams} streams, {receipt.observations} observations, {receipt.events} events, "
-        f"{receipt.pictures} pictures ({receipt.linked} linked); {byte_count(receipt.bytes_written)} written"
+        f"{receipt.path}: {counted(receipt.streams, 'stream')}, {counted(receipt.observations, 'observation')}, "
+        f"{counted(receipt.events, 'event')}, {counted(receipt.pictures, 'picture')} ({receipt.linked} linked); "
+        f"{byte_count(receipt.bytes_written)} written"
     )
-    return text + (f"\n{receipt.missing} pictures were not there to be copied" if receipt.missing else "")
+    return text + (f"\nnot there to be copied: {counted(receipt.missing, 'picture')}" if receipt.missing else "")
 
 
 def verdict_as_dict(report: VerifyReport) -> dict[str, Any]:
@@ -269,7 +299,7 @@ def entity_as_dict(entity: Entity) -> dict[str, Any]:
 def entity_as_text(entity: Entity) -> str:
     """One line: names, and how often it was shown."""
     names = ", ".join((entity.name, *entity.aliases))
-    return f"{names}: {entity.num_looks} looks, {entity.num_sounds} sounds ({entity.kind})"
+    return f"{names}: {counted(entity.num_looks, 'look')}, {counted(entity.num_sounds, 'sound')} ({entity.kind})"
 
 
 def fact_as_dict(fact: Fact) -> dict[str, Any]:
@@ -283,6 +313,12 @@ def fact_as_text(fact: Fact) -> str:
     over = " (superseded)" if fact.superseded_by is not None else ""
     where = f"{cited.stream_id} {minutes(cited.span.start_s)}"
     return f"{fact.subject} | {fact.predicate} | {fact.object}{over}  [{where}] {cited.text}"
+
+
+def read_as_text(receipt: FactReceipt | NoteReceipt, name: str) -> str:
+    """What a language model made of what it read, on a line."""
+    new = counted(receipt.stored, f"new {name}")
+    return f"{counted(receipt.passages, 'passage')}: {new}, {receipt.refused} refused"
 
 
 def note_as_dict(note: Note) -> dict[str, Any]:

@@ -116,7 +116,10 @@ def read_notes(
 def _server(profile: Profile) -> OpenAIReader:
     """The profile's language model."""
     if (server := profile.reader) is None:
-        raise ConfigError(f"the profile {profile.name!r} has no reader: give it base_url and model of a server")
+        raise ConfigError(
+            f"the profile {profile.name!r} has no reader: name one with --profile whose YAML has `reader:` with the "
+            "base_url and model of a server; see docs/profiles.md"
+        )
     return OpenAIReader(server.base_url, server.model, server.api_key_env, server.options)
 
 

@@ -12,7 +12,7 @@ from reverie.memory import Memory, PinRecord
 from reverie.memory.store import DATABASE
 from reverie.pipeline.build import open_memory
 from reverie.pipeline.config import load_profile
-from reverie.pipeline.show import byte_count, minutes
+from reverie.pipeline.show import byte_count, counted, minutes
 from reverie.pipeline.stream_names import named_streams
 from reverie.types import TimeSpan
 
@@ -39,8 +39,8 @@ def consolidation_as_text(done: dict[str, Any]) -> str:
     """One line."""
     rest = "" if done["complete"] else "; time ran out, call it again"
     return (
-        f"{done['recalls']} recalls folded in, {done['expired']} observations expired, "
-        f"{done['repeats']} repeats merged, {done['episodes']} episodes built, "
+        f"{counted(done['recalls'], 'recall')} folded in, {counted(done['expired'], 'observation')} expired, "
+        f"{counted(done['repeats'], 'repeat')} merged, {counted(done['episodes'], 'episode')} built, "
         f"{byte_count(done['bytes_freed'])} freed{rest}"
     )
 

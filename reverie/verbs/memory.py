@@ -94,18 +94,17 @@ def memory_reencode(
     as_json: JsonOption = False,
 ) -> None:
     """Embed a memory anew with the encoders of a profile; goes on where it was cut short."""
-    from reverie.pipeline.reencode import reencode
+    from reverie.pipeline.reencode import reencode, reencoded_as_text
 
     receipt = reencode(memory, profile)
-    text = ", ".join(f"{receipt[name]} {name}" for name in ("texts", "names", "pictures"))
-    print_result(receipt if as_json else f"embedded anew: {text}; {receipt['left']} vectors are as they were", as_json)
+    print_result(receipt if as_json else reencoded_as_text(receipt), as_json)
 
 
 @memory_app.command("consolidate")
 def memory_consolidate(
     memory: MemoryOption,
     key_file: KeyFileOption = None,
-    max_s: Annotated[float | None, typer.Option("--max-s", help="Stop after so many seconds.")] = None,
+    max_s: Annotated[float | None, typer.Option("--max-s", min=0, help="Stop after so many seconds.")] = None,
     profile: ProfileOption = "embedded",
     as_json: JsonOption = False,
 ) -> None:
@@ -126,7 +125,10 @@ def memory_pin(
     profile: ProfileOption = "embedded",
     as_json: JsonOption = False,
 ) -> None:
-    """Never make a span coarser, nor let it expire; whole streams without --from and --to."""
+    """Never make a span coarser, nor let it expire; without --from and --to, all that was watched.
+
+    That of all streams, unless --stream names some.
+    """
     from reverie.pipeline.upkeep import pin, pins_as_dict, pins_as_text
 
     pinned = pin(memory, profile, span_of(from_s, to_s), stream or ())

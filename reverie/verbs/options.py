@@ -49,8 +49,12 @@ KeyFileOption = Annotated[
         help="The file with the key of an encrypted memory; without it REVERIE_MEMORY_KEY is used.",
     ),
 ]
-FromOption = Annotated[float | None, typer.Option("--from", help="Start of the span, in seconds of media time.")]
-ToOption = Annotated[float | None, typer.Option("--to", help="End of the span, in seconds of media time.")]
+FromOption = Annotated[
+    float | None, typer.Option("--from", help="Start of the span, in seconds of media time; 0 without it.")
+]
+ToOption = Annotated[
+    float | None, typer.Option("--to", help="End of the span, in seconds of media time; without it, all after --from.")
+]
 StreamOption = Annotated[
     list[str] | None, typer.Option("--stream", help="Only this stream, by its name or its file's; may be repeated.")
 ]

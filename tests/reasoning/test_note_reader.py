@@ -67,7 +67,7 @@ def test_the_command_line_reads_once_and_lists(cli, server, directory, tmp_path)
     made = [{"text": "Tea was made.", "about": ["p1", "p2"]}, {"text": "It rained.", "about": []}]
     server.say(json.dumps({"notes": made}))
     outcome = cli("notes", "--memory", directory, "--read", "--profile", profile, "--json")
-    assert (outcome.code, outcome.err) == (0, "2 passages: 1 new notes, 1 refused\n")
+    assert (outcome.code, outcome.err) == (0, "2 passages: 1 new note, 1 refused\n")
     (note,) = json.loads(outcome.out)["notes"]
     assert list(note) == ["note_id", "stream_id", "about", "text", "keywords", "links", "made_ns"]
     assert (note["text"], note["about"], note["links"]) == ("Tea was made.", {"start_s": 1.0, "end_s": 7.0}, [])
@@ -87,4 +87,6 @@ def test_without_a_server_the_error_is_clear_and_what_was_stored_stays(cli, dire
     outcome = cli("notes", "--memory", directory, "--read")
     assert outcome.code != 0
     assert "has no reader" in outcome.err
+    assert "`reader:`" in outcome.err
+    assert "docs/profiles.md" in outcome.err
     assert cli("notes", "--memory", directory).out == "1. by hand  [tv 0:01-0:02]\n"
