@@ -232,7 +232,7 @@ def timeline(
     from_s: FromOption = None,
     to_s: ToOption = None,
     stream: StreamOption = None,
-    png: Annotated[Path | None, typer.Option("--png", help="Draw a picture of days into this file instead.")] = None,
+    png: Annotated[Path | None, typer.Option("--png", help="Draw a picture of days into this .png instead.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the events of a memory in time order, or draw them."""

@@ -1,6 +1,7 @@
 """A picture of days: what a memory holds of each day, and how coarsely, at a glance.
 
-One row for each day of each stream, or for each hour where all of it is shorter than 6 hours:
+One row for each day of each stream, or for each hour where all of it is shorter than 6 hours, or for the whole where
+that is at most ten minutes. Days and hours are those of the streams' zone where they share one, else of UTC:
 
     thumbnails   key frames, where there is room
     blocks       events, coloured by level: whole, representatives, sign codes, episode; pins have a frame
@@ -12,9 +13,9 @@ One row for each day of each stream, or for each hour where all of it is shorter
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time, tzinfo
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from reverie.errors import UsageError
 from reverie.memory import Memory
 from reverie.memory.retention import EPISODE_LEVEL
 from reverie.pipeline.show import minutes
-from reverie.types import Event, Modality, StreamRecord, TimeSpan, ns
+from reverie.types import NS_PER_S, Event, Modality, StreamRecord, TimeSpan, ns, zone_named
 
 PAPER, INK, MUTED, EMPTY = (250, 249, 246), (28, 28, 30), (120, 118, 114), (233, 231, 226)
 # Told apart by people with any colour vision (Okabe and Ito 2008); darker is coarser.
@@ -36,17 +37,19 @@ THUMBNAIL_PX, BLOCK_PX, LINE_PX, BAND_PX, ROW_GAP_PX = (96, 54), 26, 34, 10, 26
 ROW_PX = THUMBNAIL_PX[1] + BLOCK_PX + LINE_PX + BAND_PX + ROW_GAP_PX
 LEGEND_PX, TITLE_PX = 40, 44
 MAX_ROWS = 100
-_HOUR_NS, _DAY_NS = ns(3600.0), ns(86_400.0)
-_SHORT_NS = 6 * _HOUR_NS
+_MINUTE_NS, _HOUR_NS, _DAY_NS = ns(60.0), ns(3600.0), ns(86_400.0)
+_SHORT_NS, _BRIEF_NS = 6 * _HOUR_NS, 10 * _MINUTE_NS
+_BRIEF_STEPS_NS = tuple(ns(float(step_s)) for step_s in (1, 2, 5, 10, 20, 30, 60, 120))
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """One day or hour of one stream, in its media time."""
+    """One day or hour of one stream, in its media time; `ticks` are times and what is written there."""
 
     stream: StreamRecord
     span: TimeSpan
     title: str
+    ticks: Sequence[tuple[int, str]]
 
     def x_of(self, at_ns: int) -> float:
         """Where a time is drawn; outside of the row's span at its edges."""
@@ -60,17 +63,18 @@ def day_picture(memory: Memory, path: Path, span: TimeSpan | None = None, stream
     The memory notes it as a copy: it shows key frames.
 
     Raises:
-        UsageError: nothing was watched there, or it would take more than 100 rows.
+        UsageError: `path` does not end in .png, nothing was watched there, or it would take more than 100 rows.
     """
-    rows, step_ns = _rows(memory, span, stream_ids)
+    if path.suffix.lower() != ".png":
+        raise UsageError(f"a picture of days is a PNG: give {path.name!r} the ending .png")
+    rows, told = _rows(memory, span, stream_ids)
     if not rows:
         raise UsageError("nothing was watched there: there is nothing to draw")
     if len(rows) > MAX_ROWS:
         raise UsageError(f"the picture would have {len(rows)} rows: choose a part with --from, --to or --stream")
     sheet = Image.new("RGB", (WIDTH_PX, TITLE_PX + LEGEND_PX + len(rows) * ROW_PX + MARGIN_PX), PAPER)
     draw = ImageDraw.Draw(sheet)
-    unit = "hour" if step_ns == _HOUR_NS else "day"
-    draw.text((MARGIN_PX, 14), f"{memory.root.name}: a row for each {unit}", fill=INK, font=_font(20))
+    draw.text((MARGIN_PX, 14), f"{memory.root.name}: {told}", fill=INK, font=_font(20))
     _legend(draw, TITLE_PX)
     surprises = {id(row): memory.surprises(row.stream.stream_id, row.span) for row in rows}
     highest = max((value for found in surprises.values() for _, value in found), default=0.0)
@@ -83,7 +87,8 @@ def day_picture(memory: Memory, path: Path, span: TimeSpan | None = None, stream
     return path
 
 
-def _rows(memory: Memory, span: TimeSpan | None, stream_ids: tuple[str, ...]) -> tuple[list[_Row], int]:
+def _rows(memory: Memory, span: TimeSpan | None, stream_ids: tuple[str, ...]) -> tuple[list[_Row], str]:
+    """The rows, and what they are of."""
     memory.require_streams(stream_ids)
     shown: list[tuple[StreamRecord, TimeSpan]] = []
     for stream in memory.streams():
@@ -93,23 +98,75 @@ def _rows(memory: Memory, span: TimeSpan | None, stream_ids: tuple[str, ...]) ->
         if low_ns < high_ns and (not stream_ids or stream.stream_id in stream_ids):
             shown.append((stream, TimeSpan(start_ns=low_ns, end_ns=high_ns)))
     longest_ns = max((part.duration_ns for _, part in shown), default=0)
-    step_ns = _HOUR_NS if longest_ns <= _SHORT_NS else _DAY_NS
-    rows = []
-    for stream, part in shown:
-        anchor_ns = stream.wall_anchor_ns or 0
-        start_ns = (anchor_ns + part.start_ns) // step_ns * step_ns - anchor_ns
-        for at_ns in range(start_ns, part.end_ns, step_ns):
-            title = _title(stream, at_ns, step_ns)
-            rows.append(_Row(stream, TimeSpan(start_ns=at_ns, end_ns=at_ns + step_ns), title))
-    return rows, step_ns
+    zone = _zone([stream for stream, _ in shown])
+    if longest_ns <= _BRIEF_NS:
+        unit, rows = "stream", [_brief(stream, part, longest_ns, zone) for stream, part in shown]
+    elif longest_ns <= _SHORT_NS:
+        unit, rows = "hour", [row for stream, part in shown for row in _hours(stream, part, zone)]
+    else:
+        unit, rows = "day", [row for stream, part in shown for row in _days(stream, part, zone)]
+    return rows, f"a row for each {unit}, {'media time' if zone is None else zone}"
 
 
-def _title(stream: StreamRecord, at_ns: int, step_ns: int) -> str:
-    """The date or hour by the wall clock (UTC), or where that is not known the media time."""
+def _zone(streams: Sequence[StreamRecord]) -> tzinfo | None:
+    """The zone of all streams that know the wall clock, UTC where they do not share one, None where none knows it."""
+    zones = {stream.timezone for stream in streams if stream.wall_anchor_ns is not None}
+    if not zones:
+        return None
+    (name, *others) = zones
+    return zone_named(name) if name and not others else UTC
+
+
+def _brief(stream: StreamRecord, part: TimeSpan, length_ns: int, zone: tzinfo | None) -> _Row:
+    """All that was watched, as long as the longest: of a minute in an hour nothing could be told apart."""
+    step_ns = next(step_ns for step_ns in _BRIEF_STEPS_NS if length_ns <= 8 * step_ns)
+    ticks = [(part.start_ns + at_ns, minutes(at_ns / NS_PER_S)) for at_ns in range(0, length_ns + 1, step_ns)]
+    row = TimeSpan(start_ns=part.start_ns, end_ns=part.start_ns + length_ns)
+    return _Row(stream, row, _title(stream, part.start_ns, "%m-%d %H:%M:%S", zone), ticks)
+
+
+def _hours(stream: StreamRecord, part: TimeSpan, zone: tzinfo | None) -> Iterator[_Row]:
+    """Full hours of the clock, or of media time."""
+    past_ns = 0  # of the hour, when media time begins
     if stream.wall_anchor_ns is not None:
-        wall = datetime.fromtimestamp((stream.wall_anchor_ns + at_ns) / 1e9, tz=UTC)
-        return wall.strftime("%Y-%m-%d" if step_ns == _DAY_NS else "%m-%d %H:%M")
-    return f"day {at_ns // _DAY_NS + 1}" if step_ns == _DAY_NS else f"from {minutes(at_ns / 1e9)}"
+        begun = _wall(stream, 0, zone)
+        past_ns = begun.minute * _MINUTE_NS + begun.second * NS_PER_S + stream.wall_anchor_ns % NS_PER_S
+    for start_ns in range((part.start_ns + past_ns) // _HOUR_NS * _HOUR_NS - past_ns, part.end_ns, _HOUR_NS):
+        ticks = [(start_ns + minute * _MINUTE_NS, f"{minute} min") for minute in range(0, 61, 10)]
+        row = TimeSpan(start_ns=start_ns, end_ns=start_ns + _HOUR_NS)
+        yield _Row(stream, row, _title(stream, start_ns, "%m-%d %H:%M", zone), ticks)
+
+
+def _days(stream: StreamRecord, part: TimeSpan, zone: tzinfo | None) -> Iterator[_Row]:
+    """Days from midnight to midnight, of 23 or 25 hours where clocks are changed, or days of media time."""
+    if (anchor_ns := stream.wall_anchor_ns) is None:
+        number = part.start_ns // _DAY_NS
+    else:
+        number = _wall(stream, part.start_ns, zone).toordinal()
+
+    def at_ns(hour: int) -> int:
+        if anchor_ns is None:
+            return number * _DAY_NS + hour * _HOUR_NS
+        day = date.fromordinal(number + hour // 24)
+        return round(datetime.combine(day, time(hour % 24), zone).timestamp()) * NS_PER_S - anchor_ns
+
+    while at_ns(0) < part.end_ns:
+        ticks = [(at_ns(hour), f"{hour:02d}:00") for hour in range(0, 25, 3)]
+        title = f"day {number + 1}" if anchor_ns is None else date.fromordinal(number).isoformat()
+        yield _Row(stream, TimeSpan(start_ns=at_ns(0), end_ns=at_ns(24)), title, ticks)
+        number += 1
+
+
+def _title(stream: StreamRecord, at_ns: int, pattern: str, zone: tzinfo | None) -> str:
+    """When a row begins, by the wall clock, or where that is not known in media time."""
+    if stream.wall_anchor_ns is None:
+        return f"from {minutes(at_ns / NS_PER_S)}"
+    return _wall(stream, at_ns, zone).strftime(pattern)
+
+
+def _wall(stream: StreamRecord, at_ns: int, zone: tzinfo | None) -> datetime:
+    """Exact to the second, as are the offsets of zones."""
+    return datetime.fromtimestamp(((stream.wall_anchor_ns or 0) + at_ns) // NS_PER_S, zone)
 
 
 def _draw_row(
@@ -184,15 +241,11 @@ def _hatch(draw: ImageDraw.ImageDraw, x0: float, x1: float, top: int, bottom: in
 
 
 def _ticks(draw: ImageDraw.ImageDraw, row: _Row, top: int) -> None:
-    step_ns = row.span.duration_ns
-    for part in range(7 if step_ns == _HOUR_NS else 9):
-        share = part / (6 if step_ns == _HOUR_NS else 8)
-        x = row.x_of(row.span.start_ns + round(share * step_ns))
-        text = f"{round(60 * share)} min" if step_ns == _HOUR_NS else f"{round(24 * share):02d}:00"
+    for at_ns, text in row.ticks:
+        x = row.x_of(at_ns)
         draw.line((x, top, x, top + 4), fill=MUTED)
-        draw.text(
-            (x, top + 5), text, fill=MUTED, font=_font(11), anchor="ra" if share == 1 else "ma" if share else "la"
-        )
+        anchor = "la" if at_ns == row.span.start_ns else "ra" if at_ns == row.span.end_ns else "ma"
+        draw.text((x, top + 5), text, fill=MUTED, font=_font(11), anchor=anchor)
 
 
 def _thumbnails(sheet: Image.Image, memory: Memory, row: _Row, events: Sequence[Event], top: int) -> None:
