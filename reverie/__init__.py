@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from reverie.errors import ConfigError, MemoryStoreError, ReverieError, SourceError, StageError, UsageError
     from reverie.memory import Memory
-    from reverie.pipeline.build import Push, Stream
+    from reverie.pipeline.build import Push, Stream, open_memory
     from reverie.pipeline.config import Profile, load_profile
     from reverie.pipeline.imagine import imagine
     from reverie.pipeline.progress import Progress
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "reverie.errors": ("ConfigError", "MemoryStoreError", "ReverieError", "SourceError", "StageError", "UsageError"),
     "reverie.memory": ("Memory",),
-    "reverie.pipeline.build": ("Push", "Stream"),
+    "reverie.pipeline.build": ("Push", "Stream", "open_memory"),
     "reverie.pipeline.config": ("Profile", "load_profile"),
     "reverie.pipeline.imagine": ("imagine",),
     "reverie.pipeline.progress": ("Progress",),
@@ -96,6 +96,7 @@ __all__ = [
     "imagine",
     "load_profile",
     "open",
+    "open_memory",
 ]
 
 

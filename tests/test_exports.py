@@ -38,6 +38,7 @@ NAMES = [
     "imagine",
     "load_profile",
     "open",
+    "open_memory",
 ]
 HEAVY = ("av", "cv2", "ctranslate2", "faster_whisper", "gradio", "numpy", "onnxruntime", "pydantic", "ray", "torch")
 
@@ -54,8 +55,8 @@ def test_every_name_is_there_and_says_what_it_is_for():
 
 
 def test_a_name_that_is_not_there_is_said_so():
-    with pytest.raises(AttributeError, match="open_memory"):
-        reverie.open_memory  # noqa: B018
+    with pytest.raises(AttributeError, match="open_brain"):
+        reverie.open_brain  # noqa: B018
 
 
 def loaded_after(code: str) -> set[str]:

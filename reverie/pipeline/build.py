@@ -29,7 +29,7 @@ from reverie.perception.speech import SpeechStage
 from reverie.perception.vision import VisionStage
 from reverie.perception.whisper import Whisper
 from reverie.perception.writing import WritingStage
-from reverie.pipeline.config import OpenClipPictures, Profile
+from reverie.pipeline.config import OpenClipPictures, Profile, load_profile
 from reverie.pipeline.graph import Edge, Graph, Node, Policy, Port, Role
 from reverie.pipeline.host import SourceHost, StageHost
 from reverie.pipeline.memory_host import MemoryHost
@@ -237,10 +237,21 @@ def query_encoders(profile: Profile) -> Mapping[str, TextEncoder]:
     return {pictures.encoder_id: text}
 
 
-def open_memory(directory: Path, profile: Profile, mode: Literal["r", "w"]) -> Memory:
-    """The memory in a directory, with the encoders of the profile and the key of the environment, if there is one."""
+def open_memory(
+    directory: str | Path, profile: str | Path | Profile = "embedded", mode: Literal["r", "w"] = "r"
+) -> Memory:
+    """The memory in a directory, with the encoders of the profile and the key of the environment, if there is one.
+
+    Mode "w" opens it for the one writer, and makes it if need be: `teach`, `note`, `forget`, `pin` need that.
+
+    Raises:
+        ConfigError: there is no such profile.
+        MemoryLocked: another process writes it.
+        MemoryStoreError: mode "r" and nothing is there; see `Memory.open` for the rest.
+    """
+    profile = profile if isinstance(profile, Profile) else load_profile(profile)
     return Memory.open(
-        directory,
+        Path(directory),
         text_encoder=MiniLM(),
         mode=mode,
         query_encoders=query_encoders(profile),
