@@ -95,7 +95,7 @@ def test_forgetting_leaves_nothing_that_was_moved_and_no_write_brings_it_back(tm
 
 
 def test_forgotten_sentences_of_many_streams_are_in_no_file(tmp_path):
-    """Cells of many streams move between pages; before, one in a hundred left a copy behind."""
+    """Cells of many streams move between pages; before, one in some hundreds left a copy behind."""
     rng = np.random.default_rng(4)
     streams = [f"cam {number}" for number in range(6)]
     token = {stream: [f"zq{place}x{number}xyzzy" for number in range(60)] for place, stream in enumerate(streams)}
