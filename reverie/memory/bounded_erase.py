@@ -1,9 +1,9 @@
 """Erasure within the byte budget: what would be too much for the log at once goes in several transactions.
 
 Small erasures are one transaction, whole or not at all. A large one deletes the observations that lie inside of the
-span part by part, then all else at once (events, visits, derived rows, what lies across an edge), and then merges the
-text index in steps until it holds no removed word. Killed in between, it has erased a part; asked again, it goes on.
-What holds some words is few rows: they go in one transaction, and only the index is merged in steps.
+span, or what holds the words, part by part, then all else at once (events, derived rows, what lies across an edge), and
+then merges the text index in steps until it holds no removed word. Killed in between, it has erased a part; asked
+again, it goes on.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from collections import Counter
 from typing import Final
 
 from reverie.memory import entities, lexical
-from reverie.memory.erase import Erased, Target, bytes_to_change, erase, erase_some, erasing, streams_of
-from reverie.memory.erase_text import erase_text
+from reverie.memory.erase import (
+    Erased,
+    Target,
+    bytes_to_change,
+    erase,
+    erase_some,
+    erasing,
+    pictures_of,
+    streams_of,
+)
+from reverie.memory.erase_text import erase_some_matches, erase_text, find_matches
 from reverie.memory.room import Room
 from reverie.memory.store import Store
 
@@ -28,22 +37,19 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
     `dry_run`: in one transaction that is undone, whatever it takes of the log.
     """
     begun, derived_before = None, _derived(store.writer)
+    texts = _texts(store.writer, target)
     large = room is not None and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2
-    if large or dry_run:
+    if dry_run:
         begun = Erased()
-    by_words = target.text is not None or target.entity is not None
-    if room is not None and large and not dry_run and not by_words:
-        room.in_steps(lambda db, most: erase_some(db, target, most, begun or Erased()))
+    elif room is not None and large:
+        begun = _begin(store, room, target, texts, gap_ns)
     with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun) as erased:
         streams = streams_of(db, target)
         if target.entity is not None:
-            names = entities.names_of(db, target.entity)
             entities.erase_entity(db, target.entity)
-            for name in names:
-                erase_text(db, name, None, streams, gap_ns, erased)
-        elif target.text is not None:
-            erase_text(db, target.text, target.span, streams, gap_ns, erased)
-        else:
+        for text in texts:
+            erase_text(db, text, target.span, streams, gap_ns, erased)
+        if not texts:
             erase(db, target.span, streams, gap_ns, erased)
             if target == Target():  # everything
                 entities.erase_all(db)
@@ -54,6 +60,24 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
         room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
         room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
     return erased
+
+
+def _begin(store: Store, room: Room, target: Target, texts: list[str], gap_ns: int) -> Erased:
+    """Delete in steps what is the most of a large erasure."""
+    erased = Erased(pictures=pictures_of(store.writer))
+    if texts:
+        found = find_matches(store.writer, texts, target.span, streams_of(store.writer, target))
+        room.in_steps(lambda db, most: erase_some_matches(db, found, most, gap_ns, erased))
+    else:
+        room.in_steps(lambda db, most: erase_some(db, target, most, erased))
+    return erased
+
+
+def _texts(db: sqlite3.Connection, target: Target) -> list[str]:
+    """Whose words are meant, if any: an entity's names are read before its showings go, and it with the last."""
+    if target.entity is not None:
+        return entities.names_of(db, target.entity)
+    return [target.text] if target.text is not None else []
 
 
 def _derived(db: sqlite3.Connection) -> Counter[str]:

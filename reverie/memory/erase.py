@@ -85,11 +85,11 @@ def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int],
 def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Erased]:
     """What every erasure ends with: names, index entries and pictures that nothing uses any more go.
 
-    `begun`: what `erase_some` took before, when all of it would be too much for one transaction. Then the text index
-    is left for the caller to purge, in steps too.
+    `begun`: what was taken before, when all of it would be too much for one transaction, with all pictures that were
+    held before that. Then the text index is left for the caller to purge, in steps too.
     """
     erased = begun or Erased()
-    before = _pictures(db) | erased.pictures
+    before = pictures_of(db) | erased.pictures
     yield erased
     unused = unused_labels(db)
     drop_labels(db, unused)
@@ -98,7 +98,7 @@ def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Era
     if begun is None:
         lexical.purge(db)
     db.execute("UPDATE memory SET erasures = erasures + 1")
-    erased.pictures = before - _pictures(db)
+    erased.pictures = before - pictures_of(db)
     db.executemany("UPDATE event SET picture = NULL WHERE picture = ?", [(name,) for name in erased.pictures])
 
 
@@ -107,13 +107,11 @@ def erase_some(db: sqlite3.Connection, target: Target, most: int, erased: Erased
     low_ns, high_ns = _bounds(target)
     for stream in streams_of(db, target):
         rows = db.execute(
-            "SELECT id, picture FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? "
-            "LIMIT ?",
+            "SELECT id FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? LIMIT ?",
             (stream, low_ns, high_ns, most),
         ).fetchall()
         if rows:
-            erase_rows(db, [row for row, _ in rows], erased)
-            erased.pictures.update(picture for _, picture in rows if picture is not None)
+            erase_rows(db, [row for (row,) in rows], erased)
             db.execute("UPDATE memory SET erasures = erasures + 1")
             return True
     return False
@@ -145,7 +143,7 @@ def _bounds(target: Target) -> tuple[int, int]:
     return (target.span.start_ns, target.span.end_ns) if target.span is not None else (-_FAR_NS, _FAR_NS)
 
 
-def _pictures(db: sqlite3.Connection) -> set[str]:
+def pictures_of(db: sqlite3.Connection) -> set[str]:
     """Every name that a row holds."""
     rows = db.execute(
         "SELECT picture FROM observation WHERE picture IS NOT NULL UNION "

@@ -13,6 +13,8 @@ name. Of names those of classes, sounds and things count, not those of colours. 
     key frames                          of all that was in sight while one of these was heard or seen
 
 Nothing else of that time goes: no gap in the stream, but for pictures where a moment went.
+
+Where that is too much for one transaction, rows, boxes and visits go before all else (`erase_some_matches`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -40,14 +43,15 @@ _FAR_NS = 1 << 62
 _OVERLAPPING = "stream = ? AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
 
 
-@dataclass(slots=True)
-class _Matches:
-    """What holds the words in one stream: rows, frames with boxes of the name, visits, and all of their times."""
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What holds the words: a row, a frame with boxes of the name (those that are `left` stay), or a visit."""
 
-    rows: list[int] = field(default_factory=list)
-    frames: list[tuple[int, bytes]] = field(default_factory=list)  # id and the boxes that are left
-    tracks: list[int] = field(default_factory=list)
-    spans: list[TimeSpan] = field(default_factory=list)
+    stream: int
+    span: TimeSpan
+    kind: Literal["row", "frame", "visit"]
+    row: int
+    left: bytes = b""
 
 
 def erase_text(
@@ -58,19 +62,11 @@ def erase_text(
     Raises:
         UsageError: the text has no word.
     """
-    expression = lexical.all_of(text)
-    if not expression:
-        raise UsageError(f"{text!r} has no word to look for: name at least one")
-    named = db.execute(
-        "SELECT id, name FROM label WHERE kind != 'colour' AND id IN "
-        "(SELECT rowid FROM label_text WHERE label_text MATCH ?)",
-        (expression,),
-    )
-    names = dict(named.fetchall())
+    expression = _expression([text])
+    names = _names(db, expression)
     for stream in streams:
         erase_derived(db, expression, stream, span)
-        matches = _find(db, expression, names, stream, span)
-        _erase_matches(db, stream, matches, gap_ns, erased)
+        _erase_matches(db, stream, _find(db, expression, names, stream, span), gap_ns, erased)
         erased.word_filters += word_filters.erase_words(db, stream, text, span)
         _drop_votes(db, stream, set(names.values()), span)
         _drop_named_episodes(db, stream, set(names), span)
@@ -78,11 +74,59 @@ def erase_text(
         erase_named(db, expression)
 
 
+def find_matches(
+    db: sqlite3.Connection, texts: Iterable[str], span: TimeSpan | None, streams: Iterable[int]
+) -> list[Match]:
+    """What holds all the words of one of the texts, by stream and time: for `erase_some_matches`.
+
+    Raises:
+        UsageError: a text has no word.
+    """
+    expression = _expression(texts)
+    names = _names(db, expression)
+    found = [match for stream in streams for match in _find(db, expression, names, stream, span)]
+    return sorted(found, key=lambda match: (match.stream, match.span.start_ns))
+
+
+def erase_some_matches(db: sqlite3.Connection, found: list[Match], most: int, gap_ns: int, erased: Erased) -> bool:
+    """Delete at most so many and take them off the list's end; `erase_text` does the rest. False when none are left.
+
+    The latest go first: what stood before an earlier one, and so was in sight, is then still known.
+    """
+    if not found:
+        return False
+    some = [match for match in found[-most:] if match.stream == found[-1].stream]
+    del found[-len(some) :]
+    _erase_matches(db, some[0].stream, some, gap_ns, erased)
+    db.execute("UPDATE memory SET erasures = erasures + 1")
+    return True
+
+
+def _expression(texts: Iterable[str]) -> str:
+    """FTS5 syntax for all the words of one of the texts."""
+    expressions = []
+    for text in texts:
+        if not (expression := lexical.all_of(text)):
+            raise UsageError(f"{text!r} has no word to look for: name at least one")
+        expressions.append(f"({expression})")
+    return " OR ".join(expressions)
+
+
+def _names(db: sqlite3.Connection, expression: str) -> dict[int, str]:
+    """The labels, but for colours, whose name matches."""
+    named = db.execute(
+        "SELECT id, name FROM label WHERE kind != 'colour' AND id IN "
+        "(SELECT rowid FROM label_text WHERE label_text MATCH ?)",
+        (expression,),
+    )
+    return dict(named.fetchall())
+
+
 def _find(
     db: sqlite3.Connection, expression: str, names: dict[int, str], stream: int, span: TimeSpan | None
-) -> _Matches:
+) -> list[Match]:
     bounds = (stream, span.end_ns, span.start_ns) if span else (stream, _FAR_NS, -_FAR_NS)
-    found = _Matches()
+    found = []
     worded = {row for (row,) in db.execute(
         f"SELECT id FROM observation WHERE {_OVERLAPPING} AND id IN "
         "(SELECT rowid FROM observation_text WHERE observation_text MATCH ?)",
@@ -95,36 +139,35 @@ def _find(
         things = box_rows(boxes)
         left = things[~np.isin(things["name"], list(names))]
         if row in worded or named:
-            found.rows.append(row)
+            found.append(Match(stream, TimeSpan(start_ns=start_ns, end_ns=end_ns), "row", row))
         elif len(left) < len(things):
-            found.frames.append((row, left.tobytes()))
-        else:
-            continue
-        found.spans.append(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+            found.append(Match(stream, TimeSpan(start_ns=start_ns, end_ns=end_ns), "frame", row, left.tobytes()))
     for row, name, start_ns, end_ns in db.execute(
         f"SELECT rowid, name, start_ns, end_ns FROM track WHERE {_OVERLAPPING}", bounds
     ):
         if name in names.values():
-            found.tracks.append(row)
-            found.spans.append(TimeSpan(start_ns=start_ns, end_ns=end_ns))
+            found.append(Match(stream, TimeSpan(start_ns=start_ns, end_ns=end_ns), "visit", row))
     return found
 
 
-def _erase_matches(db: sqlite3.Connection, stream: int, matches: _Matches, gap_ns: int, erased: Erased) -> None:
-    spans = _joined(matches.spans)
+def _erase_matches(db: sqlite3.Connection, stream: int, matches: list[Match], gap_ns: int, erased: Erased) -> None:
+    rows = [match.row for match in matches if match.kind == "row"]
+    frames = [(match.left, match.row) for match in matches if match.kind == "frame"]
+    visits = [(match.row,) for match in matches if match.kind == "visit"]
+    spans = _joined(match.span for match in matches)
     touched = [span.union(_drop_pictures(db, stream, span, gap_ns)) for span in spans]
     moments = []
-    for row in matches.rows:
+    for row in rows:
         modality, seq, start_ns = db.execute(
             "SELECT modality, seq, start_ns FROM observation WHERE id = ?", (row,)
         ).fetchone()
         db.execute("INSERT OR IGNORE INTO forgotten VALUES (?, ?, ?)", (stream, modality, seq))
         if modality == _VISION:
             moments.append(start_ns)
-    erase_rows(db, matches.rows, erased)
-    db.executemany("UPDATE observation SET boxes = ? WHERE id = ?", [(left, row) for row, left in matches.frames])
-    db.executemany("DELETE FROM track WHERE rowid = ?", [(row,) for row in matches.tracks])
-    erased.tracks += len(matches.tracks)
+    erase_rows(db, rows, erased)
+    db.executemany("UPDATE observation SET boxes = ? WHERE id = ?", frames)
+    db.executemany("DELETE FROM track WHERE rowid = ?", visits)
+    erased.tracks += len(visits)
     touched += _leave_no_picture(db, stream, moments)
     for span in spans:
         notes.erase(db, stream, span)
@@ -152,7 +195,7 @@ def _drop_pictures(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: 
         seen.add(name)
         touched = touched.union(TimeSpan(start_ns=start_ns, end_ns=start_ns))
     for name in seen - {None}:
-        for table in ("observation", "track"):
+        for table in ("observation", "track", "event"):
             db.execute(f"UPDATE {table} SET picture = NULL WHERE picture = ?", (name,))
     return touched
 
@@ -170,7 +213,9 @@ def _leave_no_picture(db: sqlite3.Connection, stream: int, moments: list[int]) -
         if until_ns > start_ns:
             since_ns[until_ns] = min(since_ns[until_ns], start_ns)
     for until_ns, start_ns in since_ns.items():
-        db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", (stream, start_ns, until_ns, FORGOTTEN_PICTURES))
+        where = (stream, start_ns, until_ns, FORGOTTEN_PICTURES)
+        db.execute("DELETE FROM gap WHERE stream = ? AND start_ns > ? AND end_ns = ? AND reason = ?", where)
+        db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", where)
         drop_surprise(db, stream, start_ns)
     return [TimeSpan(start_ns=start_ns, end_ns=until_ns) for until_ns, start_ns in since_ns.items()]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from reverie.errors import MemoryFull, UsageError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import demote
 from reverie.memory.pictures import PictureFolder
-from reverie.memory.stretches import Demoted
+from reverie.memory.stretches import ROW_BYTES, Demoted
 from reverie.types import EndOfStream, Label, Modality, Query, StreamStart, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
@@ -209,6 +209,68 @@ def test_forgetting_much_keeps_the_budget_and_leaves_nothing(tmp_path, wanted):
     assert_whole(tmp_path)
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or b"xylophonewidow 1" not in path.read_bytes()
+
+
+def test_forgetting_words_that_were_said_often_keeps_the_budget_and_leaves_nothing(tmp_path, monkeypatch):
+    limit = 2 << 20
+    rng = np.random.default_rng(4)
+    with open_memory(tmp_path, limit) as memory:
+        for start in range(0, 2400, 100):
+            talk = [" ".join(rng.choice(["lantern", "copper", "garden"], 6)) for _ in range(100)]
+            memory.write([
+                said(f"{words} xylophonewidow" if number % 2 else words, 3 * number, 3 * number + 2)
+                for number, words in enumerate(talk, start)
+            ])  # fmt: skip
+            memory.write([seen(f"scene {start}", 3 * (start + 50), cut=True, picture=start)])
+        assert bytes_of(tmp_path) > 0.7 * limit
+        held, most = rows_with("xylophonewidow", tmp_path), 0
+        transaction = memory._store.transaction
+
+        @contextmanager
+        def measured(**how):
+            nonlocal most
+            with transaction(**how) as db:
+                yield db
+            most = max(most, bytes_of(tmp_path))
+
+        monkeypatch.setattr(memory._store, "transaction", measured)
+        receipt = memory.forget(text="xylophonewidow")
+        assert 0 < most <= TOLERANCE * limit
+        assert held > 1000
+        assert receipt.senses == {"speech": held}
+        assert receipt.complete
+        assert memory.verify().sound
+    assert_whole(tmp_path)
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"xylophonewidow" not in path.read_bytes()
+
+
+def rows_with(word, root):
+    return sum(word in (row["text"] or "") for row in rows_of(root)["observation"])
+
+
+def test_forgetting_words_in_steps_takes_what_forgetting_them_at_once_does(tmp_path):
+    receipts, left = [], []
+    for name in ("at once", "in steps"):
+        with open_memory(tmp_path / name, 64 << 20) as memory:
+            for k in range(60):
+                memory.write([
+                    seen("garden" if k % 3 else "river", 4 * k, cut=k % 10 == 0, picture=k),
+                    things(4 * k + 1, {k // 7: "garden" if k // 7 % 2 else "cat", 100: "dog"}),
+                    said(f"the {'garden' if k % 4 else 'river'} {k}", 4 * k + 2, 4 * k + 5),
+                ])  # fmt: skip
+            memory.write([EndOfStream(stream_id="tv", pts_ns=ns(240))])
+            if name == "in steps":
+                memory._room.budget.log_bytes, memory._room.budget.part_bytes = 1000, 5 * ROW_BYTES
+            receipts.append(replace(memory.forget(text="garden"), bytes_freed=0))
+            left.append(memory.rows())
+        assert_whole(tmp_path / name)
+    assert receipts[0] == receipts[1]
+    assert left[0] == left[1]
+    assert receipts[0].senses == {"vision": 40, "speech": 45}
+    assert receipts[0].tracks == 4
+    one, other = (rows_of(tmp_path / name) for name in ("at once", "in steps"))
+    assert [table for table in one if one[table] != other[table]] == []
 
 
 @pytest.mark.slow
