@@ -216,6 +216,9 @@ class Ingest:
 
     def _observe(self, item: Observation, vectors: Mapping[str, Float32[ndarray, "d"]], tally: Tally) -> None:
         stream = self._stream(item.stream_id)
+        if has_faded(self._db, stream.row, item.span.start_ns):  # since it was sifted: room was made for this write
+            tally.counts["repeated"] += 1
+            return
         packed = pack_boxes(item.boxes, self.names.id_of) if item.modality is Modality.OBJECTS else None
         late = stream.segmenter.is_late(item.span.start_ns)
         is_text = bool(item.text) and item.modality in TEXT_MODALITIES

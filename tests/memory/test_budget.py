@@ -457,3 +457,18 @@ def test_names_that_no_row_has_any_more_go_and_leave_the_room_to_rows(tmp_path):
         assert hits[0].span.start_ns == ns(6 * 39)
         assert memory.verify().sound
     assert_whole(tmp_path)
+
+
+def test_what_comes_late_for_an_event_that_fades_in_the_same_write_counts_as_repeated(tmp_path):
+    with open_memory(tmp_path, LIMIT, short_term_s=0) as memory:
+        repeated = 0
+        for number in range(3):
+            items = hour(number)
+            for start in range(0, len(items), 40):
+                whole = [event for event in memory.timeline() if event.level == 0 and not event.open]
+                middles = [(event.span.start_ns + event.span.end_ns) / 2e9 for event in whole[:3] if number]
+                late = [things(at_s + after_s, {9: "person"}) for at_s in middles for after_s in (0, 0.001)]
+                receipt = memory.write(items[start : start + 40] + late)
+                repeated += receipt.repeated
+        assert memory.verify().sound
+        assert repeated
