@@ -20,10 +20,11 @@ from reverie.memory.names import LABEL_BYTES
 from reverie.memory.pictures import bytes_on_disk
 from reverie.memory.pins import ROW_BYTES, pinned_bytes
 from reverie.memory.store import DATABASE, Store
-from reverie.types import Item, Observation
+from reverie.types import Gap, Item, Observation, StreamStart
 
 HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
+_INDEXED_BYTES = 3  # of rows for a byte of text: itself, its entry in an index, and pages that are not full
 _PARTS, _LOG_PARTS = 64, 4  # of the budget in one transaction about a 64th, and 4 times that in the log
 _STREAM_BYTES = 3 * _BLOCK_BYTES  # of index pages that the first row of each stream in a part changes
 _PICTURE_PARTS = 4  # of a part's rows: what its pictures may take
@@ -102,13 +103,17 @@ class Budget:
         part: list[Item] = []
         known: set[str] = set()
         streams: set[str] = set()
+        known_called: set[str] = set()
         row_bytes = picture_bytes = 0
         for item in items:
             rows, picture = self._needed(item)
             rows += 0 if item.stream_id in streams else _STREAM_BYTES
             new = {name for name in _names(item) if name in embedded} - known
             known |= new
-            rows += LABEL_BYTES * len(new)
+            rows += sum(LABEL_BYTES + _text_bytes(name) for name in new)
+            called = _called(item) - known_called  # once in a call: most are there already
+            known_called |= called
+            rows += sum(map(_text_bytes, called))
             if part and (
                 row_bytes + rows > self.part_bytes or picture_bytes + picture > _PICTURE_PARTS * self.part_bytes
             ):
@@ -124,10 +129,12 @@ class Budget:
     def _needed(self, item: Item) -> tuple[int, int]:
         """Bytes of the rows and of the picture of an item, at most: text counts for its index and vector, too."""
         if not isinstance(item, Observation):
-            return ROW_BYTES, 0
+            texts = [item.reason] if isinstance(item, Gap) else []
+            texts += [item.uri, item.place, item.timezone] if isinstance(item, StreamStart) else []
+            return ROW_BYTES + sum(map(_text_bytes, texts)), 0
         num_bytes = ROW_BYTES + 6 * len(item.labels) + 30 * len(item.boxes)
-        num_bytes += sum(len(word.text) + 40 for word in item.words)
-        num_bytes += 3 * len(item.text.encode()) + (600 if item.text else 0)
+        num_bytes += sum(len(word.text.encode()) + 40 for word in item.words)
+        num_bytes += _text_bytes(item.text) + (600 if item.text else 0)
         num_bytes += 0 if item.embedding is None else len(item.embedding) + 40
         if item.thumbnail is None or len(item.thumbnail) > self._max_picture_bytes:
             return num_bytes, 0
@@ -146,3 +153,12 @@ def _names(item: Item) -> Iterator[str]:
     if isinstance(item, Observation):
         yield from (label.name for label in item.labels)
         yield from (box.name for box in item.boxes)
+
+
+def _called(item: Item) -> set[str]:
+    """What is stored once however many items have it: the name of the stream, and of the encoder."""
+    return {item.stream_id, item.encoder} if isinstance(item, Observation) else {item.stream_id}
+
+
+def _text_bytes(text: str) -> int:
+    return _INDEXED_BYTES * len(text.encode())

@@ -16,7 +16,7 @@ from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import demote
 from reverie.memory.pictures import PictureFolder
 from reverie.memory.stretches import ROW_BYTES, Demoted
-from reverie.types import EndOfStream, Label, Modality, Query, StreamStart, Watermark, ns
+from reverie.types import EndOfStream, Gap, Label, Modality, Query, StreamStart, Watermark, ns
 from tests.memory.reading import assert_whole, rows_of
 from tests.memory.worlds import BagOfWords, in_order, make_stream, said, seen, span, things
 
@@ -472,3 +472,27 @@ def test_what_comes_late_for_an_event_that_fades_in_the_same_write_counts_as_rep
                 repeated += receipt.repeated
         assert memory.verify().sound
         assert repeated
+
+
+LONG = "x" * (3 << 20)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Gap(stream_id="tv", span=span(0, 1), reason=LONG),
+        StreamStart(stream_id="tv", uri=LONG, live=False, has_video=True, has_audio=True),
+        StreamStart(stream_id="tv", uri="", place=LONG, live=False, has_video=True, has_audio=True),
+        Watermark(stream_id=LONG, pts_ns=1),
+        replace(seen("cat", 1), encoder=LONG),
+        replace(seen("cat", 1), labels=(Label(name=LONG, score=0.5),)),
+        things(1, {1: LONG}),
+    ],
+    ids=["reason", "uri", "place", "stream", "encoder", "label", "box"],
+)
+def test_names_that_do_not_fit_are_refused_as_texts_are(tmp_path, item):
+    with open_memory(tmp_path, 2 << 20) as memory:
+        with pytest.raises(MemoryFull):
+            memory.write([item])
+        assert bytes_of(tmp_path) <= 2 << 20
+        assert memory.write([said("a river", 1, 2)]).committed == 1
