@@ -13,7 +13,8 @@ from reverie.types import Modality, TimeSpan
 class WriteReceipt:
     """What one `Memory.write` committed.
 
-    `repeated` observations were there already, or had been forgotten; `rejected` ones carried a vector or
+    `repeated` observations were there already, had been forgotten, or lie where memory has become coarser, where late
+    ones cannot be told from those sent again; `rejected` ones carried a vector or
     number that is not finite, not of unit length or of another width than its encoder's; `late` ones
     (counted in `committed` too) came out of order and took no part in segmentation.
     """
