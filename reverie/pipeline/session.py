@@ -26,6 +26,7 @@ from reverie.clock import Clock, SystemClock
 from reverie.errors import ConfigError, MemoryStoreError, UsageError
 from reverie.memory import ForgetReceipt, Memory
 from reverie.memory.store import DATABASE
+from reverie.open_span import open_span
 from reverie.perception.items import check_item
 from reverie.pipeline.backend import Backend
 from reverie.pipeline.build import Answerer, build_graph, open_memory, plan_sources
@@ -34,9 +35,7 @@ from reverie.pipeline.executor import Executor
 from reverie.pipeline.progress import Progress
 from reverie.pipeline.stream_names import named_streams
 from reverie.telemetry import Span
-from reverie.types import Answer, AudioChunk, Frame, Item, TimeSpan, ns
-
-FOREVER_NS = 1 << 62
+from reverie.types import Answer, AudioChunk, Frame, Item
 
 if TYPE_CHECKING:
     from reverie.pipeline.distributed.backend import RayReasoner
@@ -267,17 +266,13 @@ def forget(
     `copies_too`: with everything, also the list of copies that were made.
 
     Raises:
-        UsageError: nothing was named, or `everything` together with something.
+        UsageError: nothing was named, `everything` together with something, or times that cannot be.
         MemoryStoreError: there is no memory.
     """
     named = bool(stream_ids) or from_s is not None or to_s is not None or text is not None
     if named + everything + (entity is not None) != 1:
         raise UsageError("say what to forget: --from and --to, --stream, --text, or --entity alone, or --all alone")
-    if from_s is not None and to_s is not None and to_s <= from_s:
-        raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
-    span = None
-    if from_s is not None or to_s is not None:
-        span = TimeSpan(start_ns=ns(from_s or 0), end_ns=FOREVER_NS if to_s is None else ns(to_s))
+    span = open_span(from_s, to_s)
     directory = Path(directory).resolve()
     if not (directory / DATABASE).exists():  # opened for writing it would be made
         raise MemoryStoreError(f"there is no memory at {directory}: watch something into it first")

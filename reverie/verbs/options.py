@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from reverie.errors import UsageError
-
 if TYPE_CHECKING:
     from reverie.types import TimeSpan
-
-_FOREVER_NS = 1 << 62
 
 
 class RunnerName(StrEnum):
@@ -62,13 +58,9 @@ StreamOption = Annotated[
 
 def span_of(from_s: float | None, to_s: float | None) -> TimeSpan | None:
     """A span that may be open on a side; None for none."""
-    from reverie.types import TimeSpan, ns
+    from reverie.open_span import open_span
 
-    if from_s is None and to_s is None:
-        return None
-    if from_s is not None and to_s is not None and to_s <= from_s:
-        raise UsageError(f"--to ({to_s} s) has to be after --from ({from_s} s)")
-    return TimeSpan(start_ns=ns(from_s or 0), end_ns=_FOREVER_NS if to_s is None else ns(to_s))
+    return open_span(from_s, to_s)
 
 
 def print_result(result: dict[str, Any] | str, as_json: bool) -> None:
