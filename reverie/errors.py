@@ -34,6 +34,11 @@ class UsageError(ReverieError):
     exit_code = 2
 
 
+def half_a_character(error: UnicodeEncodeError) -> UsageError:
+    """What is raised for a text that is no Unicode: it cannot be looked for, nor kept."""
+    return UsageError(f"the text {error.object[:80]!a} holds half of a character at {error.start}: leave that out")
+
+
 class ConfigError(UsageError):
     """An unknown profile, a misspelt option or a config file that does not validate."""
 

@@ -27,7 +27,7 @@ from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
 from reverie.memory.schema import CAME_LATE, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
-from reverie.memory.sifting import is_sound, is_well_formed, with_text
+from reverie.memory.sifting import is_sound, is_well_formed, with_plain_seq, with_text
 from reverie.memory.vectors import dequantise, quantise
 from reverie.memory.visits import extend, follow
 from reverie.types import (
@@ -94,10 +94,12 @@ class Ingest:
         widths: dict[str, int] = {}
         for item in items:
             if isinstance(item, Observation):
-                key = (item.stream_id, MODALITY_CODES[item.modality], item.seq)
                 if not is_sound(item):
                     tally.counts["rejected"] += 1
-                elif key in seen or self._is_known(item):
+                    continue
+                item = with_plain_seq(item)
+                key = (item.stream_id, MODALITY_CODES[item.modality], item.seq)
+                if key in seen or self._is_known(item):
                     tally.counts["repeated"] += 1
                 elif not self._has_width(item, widths):
                     tally.counts["rejected"] += 1

@@ -22,7 +22,7 @@ from jaxtyping import Float32
 from numpy import ndarray
 
 from reverie.clock import Clock, SystemClock
-from reverie.errors import MemoryStoreError, UsageError
+from reverie.errors import MemoryStoreError, UsageError, half_a_character
 from reverie.memory import recalls
 from reverie.memory.bounded_erase import erase_within
 from reverie.memory.browse import Browse
@@ -311,8 +311,16 @@ class Memory(Upkeep, Semantic):
         return written
 
     @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            with self._store.errors():
+                yield
+        except UnicodeEncodeError as error:
+            raise half_a_character(error) from error
+
+    @contextmanager
     def _reading(self) -> Iterator[None]:
-        with self._read_lock, self._store.errors():
+        with self._read_lock, self._errors():
             if self._closed:
                 raise MemoryStoreError(f"the memory at {self.root} is closed: open it again")
             self._search.passages.begin()
@@ -320,7 +328,7 @@ class Memory(Upkeep, Semantic):
 
     @contextmanager
     def _writing(self, consolidating: bool = False, needed_bytes: int = 0) -> Iterator[Ingest]:
-        with self._write_lock, self._store.errors():
+        with self._write_lock, self._errors():
             if self._closed:
                 raise MemoryStoreError(f"the memory at {self.root} is closed: open it again")
             if self._ingest is None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jaxtyping import Float32
@@ -22,6 +23,8 @@ from reverie.memory.open_memory import OpenMemory
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
 from reverie.memory.word_filters import Saying, when_said
 from reverie.types import Episode, Event, Hit, Modality, Observation, Query, StreamRecord, TimeSpan, Track
+
+_MOST = 1 << 31  # hits: more than any memory has
 
 
 class Reading(OpenMemory):
@@ -54,7 +57,7 @@ class Reading(OpenMemory):
                 return self._browse.observations(
                     query.modalities, streams, query.span, query.k, newest=True, arousal=query.arousal
                 )
-            hits = self._search.search(query)
+            hits = self._search.search(replace(query, k=min(query.k, _MOST)))
             if self._config.remember_recalls:
                 rows = dict(self._store.reader.execute("SELECT name, id FROM stream").fetchall())
                 found = [hit for hit in hits if not hit.neighbour and hit.event_id is not None]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from dataclasses import replace
+from numbers import Integral
 
 from reverie.memory.vectors import is_unit
 from reverie.types import EndOfStream, Gap, Modality, Observation, StreamStart, Watermark
@@ -15,6 +17,8 @@ _LARGEST = 1e30  # a float32 can be
 
 def is_sound(item: Observation) -> bool:
     """Whether every number is finite and in range, every text can be stored, and the vector, if any, is a unit one."""
+    if not isinstance(item.seq, Integral):
+        return False
     numbers = [item.confidence, *(label.score for label in item.labels), *(word.score for word in item.words)]
     numbers += [number for box in item.boxes for number in (box.score, box.x0, box.y0, box.x1, box.y1)]
     if not all(math.isfinite(number) and abs(number) < _LARGEST for number in numbers):
@@ -25,7 +29,7 @@ def is_sound(item: Observation) -> bool:
     times += [number for box in item.boxes for number in (box.since_ns, box.track_id)]
     times += [number for word in item.words for number in (word.span.start_ns, word.span.end_ns)]
     texts = [item.stream_id, item.text, item.encoder, *(word.text for word in item.words)]
-    texts += [*(label.name for label in item.labels), *(box.name for box in item.boxes)]
+    texts += [text for label in item.labels for text in (label.name, label.kind)] + [*(box.name for box in item.boxes)]
     if not _fit(times) or not all(map(_can_be_stored, texts)):
         return False
     return item.embedding is None or (bool(item.encoder) and is_unit(item.embedding))
@@ -55,3 +59,8 @@ def with_text(item: Observation) -> Observation:
     if item.modality is Modality.SOUND and not item.text and item.labels:
         return replace(item, text=", ".join(label.name for label in item.labels))
     return item
+
+
+def with_plain_seq(item: Observation) -> Observation:
+    """SQLite takes no integers of NumPy."""
+    return item if type(item.seq) is int else replace(item, seq=operator.index(item.seq))

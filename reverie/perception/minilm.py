@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Float32
 from numpy import ndarray
 
-from reverie.errors import ModelError
+from reverie.errors import ModelError, half_a_character
 from reverie.perception.models import resolve
 
 ENCODER_ID = "minilm-l6-v2"
@@ -89,6 +89,11 @@ class MiniLM:
         return np.stack([found[text] for text in texts]) if texts else np.empty((0, _WIDTH), np.float32)
 
     def _encode_distinct(self, texts: Sequence[str]) -> list[Float32[ndarray, "d"]]:
+        try:
+            for text in texts:
+                text.encode()  # the tokenizer would only say that it wants a str
+        except UnicodeEncodeError as error:
+            raise half_a_character(error) from error
         tokenizer, bert = self._load()
         ids = [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
         order = sorted(range(len(ids)), key=lambda index: len(ids[index]))

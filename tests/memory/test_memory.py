@@ -344,6 +344,36 @@ def test_clocks_that_were_set_after_years_stop_nothing(memory):
     assert memory.verify().sound
 
 
+def test_numbers_of_numpy_are_numbers(memory):
+    once = dataclasses.replace(said("fine", 3, 4), seq=np.int64(7))
+    assert memory.write([once]).committed == 1
+    assert memory.write([dataclasses.replace(once, seq=7)]).repeated == 1
+    assert memory.verify().sound
+
+
+def test_half_of_a_character_cannot_be_asked_for_and_is_shown(memory):
+    memory.write([said("fine", 3, 4)])
+    half = "half \udc00"
+    for ask in (
+        lambda: memory.search(Query(text=half)),
+        lambda: memory.search(Query(text="fine", stream_ids=(half,))),
+        lambda: memory.search(Query(text="fine", places=(half,))),
+        lambda: memory.familiarity(half),
+        lambda: memory.when_said(half),
+        lambda: memory.complete(half),
+        lambda: memory.tracks(half),
+        lambda: memory.timeline(stream_ids=(half,)),
+        lambda: memory.forget(text=half),
+    ):
+        with pytest.raises(UsageError, match=r"udc00' holds half of a character"):
+            ask()
+
+
+def test_more_hits_than_there_can_be_are_all(memory):
+    memory.write([said("fine", 3, 4), said("fine weather", 40, 41)])
+    assert memory.search(Query(text="fine", k=10**30)) == memory.search(Query(text="fine", k=10))
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_what_comes_before_the_first_event_is_kept_whatever_became_of_that(memory, steps):
     memory.write([seen(f"scene {at // 60}", 1000 + at, noise=0.1) for at in range(0, 1200, 2)])
@@ -380,7 +410,9 @@ def test_times_and_texts_that_cannot_be_stored_are_refused_and_counted(memory):
         EndOfStream(stream_id="tv", pts_ns=-far),
         said("half a \udc00 pair", 1, 2),
         dataclasses.replace(said("fine", 3, 4), seq=1 << 70),
+        dataclasses.replace(said("fine", 3, 4), seq=3.5),
         dataclasses.replace(seen("cat", 5), labels=(Label(name="cat", score=1e300),)),
+        dataclasses.replace(seen("cat", 5), labels=(Label(name="cat", score=0.5, kind="\ud800"),)),
         dataclasses.replace(
             said("word", 6, 7), words=(Word(text="word", span=TimeSpan(start_ns=0, end_ns=1 << 70), score=1.0),)
         ),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reverie.errors import ModelError
+from reverie.errors import ModelError, UsageError
 from reverie.perception.minilm import ENCODER_ID, MiniLM, map_safetensors
 from reverie.perception.models import resolve
 
@@ -21,6 +21,11 @@ def encoder() -> MiniLM:
 @pytest.fixture(scope="module")
 def uncached() -> MiniLM:
     return MiniLM(cache_size=0)
+
+
+def test_half_of_a_character_is_shown(encoder):
+    with pytest.raises(UsageError, match="udc00' holds half of a character"):
+        encoder.encode(["whole", "half \udc00"])
 
 
 def test_rows_are_unit_float32(encoder):
