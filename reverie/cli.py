@@ -102,7 +102,7 @@ def _one_each(option: str, given: list[str] | None, sources: list[str], shared: 
     if shared and len(given) == 1:
         given *= len(sources)
     if len(given) != len(sources):
-        from reverie.pipeline.show import counted
+        from reverie.reasoning.phrasing import counted
 
         times, of_all = counted(len(given), "time"), counted(len(sources), "source")
         raise UsageError(f"{option} was given {times} for {of_all}: give it for each")

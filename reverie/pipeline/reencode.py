@@ -18,7 +18,7 @@ from reverie.memory.store import DATABASE
 from reverie.perception.frame_encoder import FrameEncoder
 from reverie.pipeline.build import open_memory, picture_encoder
 from reverie.pipeline.config import load_profile
-from reverie.pipeline.show import counted
+from reverie.reasoning.phrasing import counted
 
 
 def reencode(directory: str | Path, profile: str | Path = "embedded") -> dict[str, int]:

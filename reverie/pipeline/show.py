@@ -23,7 +23,7 @@ from reverie.memory import (
     VerifyReport,
 )
 from reverie.pipeline.progress import Progress
-from reverie.reasoning.phrasing import day_of
+from reverie.reasoning.phrasing import counted, day_of, plural
 from reverie.types import NS_PER_S, Answer, Citation, Event, Fact, StreamRecord, zone_named
 
 
@@ -44,11 +44,6 @@ def byte_count(num_bytes: float) -> str:
     return f"{num_bytes:.1f} GB"
 
 
-def counted(count: float, name: str, names: str = "") -> str:
-    """A number with its noun: "1 look", "2 looks"; `names` is a plural that takes more than an s."""
-    return f"{count:.0f} {name if round(count) == 1 else names or name + 's'}"
-
-
 def progress_line(progress: Progress) -> str:
     """One line: time watched, speed, moments, events, words heard, bytes kept."""
     if not progress.ready_ns:
@@ -56,8 +51,8 @@ def progress_line(progress: Progress) -> str:
     count = progress.counters.value
     line = (
         f"watched {minutes(progress.watched_s)}  {progress.speed:.1f}x real time  "
-        f"{counted(count('moments'), 'moment')}  {counted(count('events'), 'event')}  "
-        f"{counted(count('words_heard'), 'word')} heard  {byte_count(count('bytes_kept'))} kept"
+        f"{counted(round(count('moments')), 'moment')}  {counted(round(count('events')), 'event')}  "
+        f"{counted(round(count('words_heard')), 'word')} heard  {byte_count(count('bytes_kept'))} kept"
     )
     return f"{line}  PAUSED: {progress.paused}" if progress.paused else line
 
@@ -68,15 +63,15 @@ def summary(progress: Progress) -> str:
     lines = [
         progress_line(progress),
         f"frames: {count('frames_sampled'):.0f} sampled, {count('frames_unchanged'):.0f} unchanged, "
-        f"{count('frames_encoded'):.0f} encoded; {counted(count('tracks'), 'thing')} followed, "
-        f"{counted(count('words_read'), 'word')} read",
+        f"{count('frames_encoded'):.0f} encoded; {counted(round(count('tracks')), 'thing')} followed, "
+        f"{counted(round(count('words_read')), 'word')} read",
     ]
     if streams := dict.fromkeys([*progress.read_ns, *progress.watched_ns]):
         lines.append(f"streams: {', '.join(streams)}")
     if gaps := count("gaps"):
-        lines.append(f"{counted(gaps, 'gap')}: see `reverie export --format json`")
+        lines.append(f"{counted(round(gaps), 'gap')}: see `reverie export --format json`")
     if repeated := count("observations_repeated"):
-        lines.append(f"remembered already: {counted(repeated, 'observation')}")
+        lines.append(f"remembered already: {counted(round(repeated), 'observation')}")
     return "\n".join(lines)
 
 
@@ -199,7 +194,7 @@ def stats_as_text(stats: MemoryStats) -> str:
         counted(stats.gaps, "gap"),
     ]
     derived = [
-        counted(stats.entities, "entity", "entities"),
+        counted(stats.entities, "entity"),
         counted(stats.statements, "statement"),
         counted(stats.notes, "note"),
     ]
@@ -224,14 +219,13 @@ def forgotten_as_dict(receipt: ForgetReceipt) -> dict[str, Any]:
     return {"observations": receipt.observations, **asdict(receipt), "found": found}
 
 
-_KINDS = ("vector", "track", "event", "label", "picture", "fact", "note", "template")
+_KINDS = ("vector", "track", "event", "label", "picture", "fact", "note", "template", "entity")
 
 
 def forgotten_as_text(receipt: ForgetReceipt) -> str:
     """What went, by kind, and what is out of reach."""
     went = [f"{count} of {sense}" for sense, count in receipt.senses.items()]
-    went += [counted(getattr(receipt, f"{kind}s"), kind) for kind in _KINDS if getattr(receipt, f"{kind}s")]
-    went += [counted(receipt.entities, "entity", "entities")] if receipt.entities else []
+    went += [counted(number, kind) for kind in _KINDS if (number := getattr(receipt, plural(kind)))]
     lines = [("would be forgotten: " if receipt.dry_run else "forgotten: ") + (", ".join(went) or "nothing")]
     if receipt.dry_run:
         for row in receipt.found:

@@ -12,8 +12,9 @@ from reverie.memory import Memory, PinRecord
 from reverie.memory.store import DATABASE
 from reverie.pipeline.build import open_memory
 from reverie.pipeline.config import load_profile
-from reverie.pipeline.show import byte_count, counted, minutes
+from reverie.pipeline.show import byte_count, minutes
 from reverie.pipeline.stream_names import named_streams
+from reverie.reasoning.phrasing import counted
 from reverie.types import TimeSpan
 
 
