@@ -90,6 +90,11 @@ class Room:
             MemoryFull: there is no room, and none can be made now.
         """
         budget, touched = self.budget, False
+        if needed_bytes > budget.part_bytes and budget.least() + needed_bytes > budget.high_bytes:
+            raise MemoryFull(
+                f"this takes about {needed_bytes} bytes with its index, with what cannot fade more than the "
+                f"budget of {budget.max_bytes}; nothing was made coarser for it: write it in pieces, or raise max_bytes"
+            )
         reader_holds_log = not self.fold_log()
         self._fresh_bytes += needed_bytes
         if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE and self._ranked is not None:

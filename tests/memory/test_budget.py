@@ -492,7 +492,11 @@ LONG = "x" * (3 << 20)
 )
 def test_names_that_do_not_fit_are_refused_as_texts_are(tmp_path, item):
     with open_memory(tmp_path, 2 << 20) as memory:
-        with pytest.raises(MemoryFull):
+        for number in range(3):
+            memory.write(hour(number))
+        kept = memory.observations()
+        with pytest.raises(MemoryFull, match="write it in pieces"):
             memory.write([item])
+        assert memory.observations() == kept  # nothing faded for what can never fit
         assert bytes_of(tmp_path) <= 2 << 20
         assert memory.write([said("a river", 1, 2)]).committed == 1
