@@ -26,12 +26,12 @@ COLOURS = frozenset(
 # Negation, questions, what is only possible or wished, what others say, what was and is no more.
 NOT_A_STATEMENT = re.compile(
     r"\b(?:not|never|no|nor|neither|none|nobody|nothing|without|hardly|\w+n't|dont|isnt|cannot"
-    r"|if|unless|whether|would|could|should|might|may|can|maybe|perhaps|possibly|probably|likely|hopefully|supposed"
+    r"|if|unless|whether|would|could|should|might|can|maybe|perhaps|possibly|probably|likely|hopefully|supposed"
     r"|suppose|assume|imagine|imagined|pretend|wish|want|wants|hope|hoping|let's|lets|thinking of|almost|nearly"
     r"|said|says|say|saying|told|tells|tell me|heard|hear that|claims?|claimed|apparently|allegedly|reportedly"
     r"|according|rumou?rs?|think|thought|thinks|guess|believe|believed|believes|seems?|sounds like|looks like|wonder"
     r"|doubt|dream(?:ed|t)?|used to|once|formerly|previously|back then|last (?:week|month|year)|ago|yesterday|joke"
-    r"|kidding)\b",
+    r"|kidding|(?<!\d )(?<!st )(?<!nd )(?<!rd )(?<!th )(?<!of )may(?! \d))\b",  # 3 May is a date
     re.IGNORECASE,
 )
 _AUXILIARY = "is|are|was|were|do|does|did|has|have|had|can|could|will|would|should"
@@ -99,7 +99,7 @@ _CLOCK = (
     rf"|(?:{_HOURS})(?: (?:thirty|fifteen|forty-five|forty five|ten|twenty))?(?: ?(?:am|pm|o'clock))?)"
 )
 _DAY = (
-    rf"(?:(?:next |this )?(?:{'|'.join(_DAYS)})(?: (?:morning|afternoon|evening|night))?"
+    rf"(?:(?:next |this )?(?:{'|'.join(_DAYS)})s?(?: (?:morning|afternoon|evening|night))?"
     rf"|(?:the )?\d{{1,2}}(?:st|nd|rd|th)?(?: of)? (?:{_MONTH})(?:,? \d{{4}})?"
     rf"|(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?(?:,? \d{{4}})?|the \d{{1,2}}(?:st|nd|rd|th)|next (?:week|month|year))"
 )

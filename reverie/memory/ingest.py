@@ -25,7 +25,7 @@ from reverie.memory.pictures import is_jpeg
 from reverie.memory.priming import open_event, prime
 from reverie.memory.records import Tally
 from reverie.memory.rows import pack_boxes, pack_labels, pack_words
-from reverie.memory.schema import CAME_LATE, FORGOTTEN, FORGOTTEN_PICTURES, MODALITY_CODES, TEXT_MODALITIES
+from reverie.memory.schema import CAME_LATE, FORGOTTEN, FORGOTTEN_PICTURES, LEAPT, MODALITY_CODES, TEXT_MODALITIES
 from reverie.memory.segmentation import Boundary, SegmentationConfig, Segmenter
 from reverie.memory.sifting import is_sound, is_well_formed, with_plain_seq, with_text
 from reverie.memory.vectors import dequantise, quantise
@@ -221,6 +221,7 @@ class Ingest:
         if has_faded(self._db, stream.row, item.span.start_ns):  # since it was sifted: room was made for this write
             tally.counts["repeated"] += 1
             return
+        self._note_leap(stream, item.span.start_ns, tally)
         packed = pack_boxes(item.boxes, self.names.id_of) if item.modality is Modality.OBJECTS else None
         late = stream.segmenter.is_late(item.span.start_ns)
         is_text = bool(item.text) and item.modality in TEXT_MODALITIES
@@ -361,8 +362,19 @@ class Ingest:
             tally.counts["gaps"] += 1
             self._bound(stream, stream.segmenter.gap(item.span), tally)
 
+    def _note_leap(self, stream: _Stream, pts_ns: int, tally: Tally) -> None:
+        """Time that a stream's clock leapt over was not watched."""
+        start_ns = stream.segmenter.start_ns
+        since_ns = stream.segmenter.position_ns if start_ns is None else start_ns
+        if since_ns is not None and pts_ns - since_ns > ns(self._config.jump_s):
+            lost_ns = since_ns if start_ns is None else since_ns + ns(self._config.max_s)  # where the event ends
+            values = (stream.row, lost_ns, pts_ns, LEAPT)
+            note = self._db.execute("INSERT OR IGNORE INTO gap VALUES (?, ?, ?, ?, 0)", values)
+            tally.counts["gaps"] += note.rowcount
+
     def _advance(self, name: str, pts_ns: int, tally: Tally) -> None:
         stream = self._stream(name)
+        self._note_leap(stream, pts_ns, tally)
         if not stream.segmenter.is_late(pts_ns):  # sent again: the boxes that stood then may have been demoted
             self._bound(stream, stream.segmenter.advance(pts_ns), tally)
             extend(self._db, stream.row, pts_ns, ns(self._config.gap_s))

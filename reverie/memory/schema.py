@@ -52,6 +52,7 @@ TEXT_MODALITIES = (Modality.WRITING, Modality.SPEECH, Modality.SOUND)
 # before it went too, the time for which there is no picture now.
 FORGOTTEN, FORGOTTEN_PICTURES = "forgotten", "forgotten pictures"
 CAME_LATE = "before it came late"  # between two runs of which the earlier one came after the later one
+LEAPT = "its clock leapt"  # by more than SegmentationConfig.jump_s
 A_LOSS = (
     f"(end_ns - start_ns >= ? OR reason IN ('{FORGOTTEN}', '{FORGOTTEN_PICTURES}'))"  # no picture stands through it
 )

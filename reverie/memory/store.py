@@ -326,7 +326,7 @@ def _acquire(path: Path) -> IO[bytes]:
     except OSError as error:
         file.close()
         if error.errno in (errno.EACCES, errno.EAGAIN):
-            message = f"another process writes the memory at {path.parent}: stop it, or write to another one"
+            message = f"the memory at {path.parent} is written already, by another process or this one: close it there"
             raise MemoryLocked(message) from error
         raise
     os.set_inheritable(file.fileno(), False)

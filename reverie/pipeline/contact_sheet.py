@@ -19,7 +19,10 @@ COLUMNS = 3
 
 
 def contact_sheet(question: str, answer: Answer, path: Path, memory: Memory) -> Path:
-    """Draw what the answer cites of a memory, best first, and write the picture to `path` (PNG). Returns `path`."""
+    """Draw what the answer cites of a memory, best first, and write the picture to `path` (PNG). Returns `path`.
+
+    The memory notes it as a copy: it shows key frames.
+    """
     citations = answer.citations[:MAX_TILES]
     columns = max(2, min(COLUMNS, len(citations)))
     rows = -(-len(citations) // columns)
@@ -38,6 +41,7 @@ def contact_sheet(question: str, answer: Answer, path: Path, memory: Memory) -> 
         _tile(sheet, draw, citation, (x, y), memory)
     path.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(path)
+    memory.note_copy("contact sheet", path)
     return path
 
 

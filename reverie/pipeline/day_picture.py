@@ -4,7 +4,7 @@ One row for each day of each stream, or for each hour where all of it is shorter
 that is at most ten minutes. Days and hours are those of the streams' zone where they share one, else of UTC:
 
     thumbnails   key frames, where there is room
-    blocks       events, coloured by level: whole, representatives, sign codes, episode; pins have a frame
+    blocks       events, coloured by level: whole, representatives, short codes, episodes; pins have a frame
     line         surprise of the moments, 0 at the bottom and the highest of the picture at the top
     band         speech
     hatched      gaps: what was lost or forgotten
@@ -30,7 +30,7 @@ from reverie.types import NS_PER_S, Event, Modality, StreamRecord, TimeSpan, ns,
 PAPER, INK, MUTED, EMPTY = (250, 249, 246), (28, 28, 30), (120, 118, 114), (233, 231, 226)
 # Told apart by people with any colour vision (Okabe and Ito 2008); darker is coarser.
 LEVELS = {0: (86, 180, 233), 1: (0, 158, 115), 2: (230, 159, 0), 3: (0, 114, 178)}
-LEVEL_NAMES = {0: "whole", 1: "representatives", 2: "sign codes", 3: "episode"}
+LEVEL_NAMES = {0: "whole", 1: "representatives", 2: "short codes", 3: "episode"}
 SURPRISE, SPEECH, GAP, PIN = (170, 40, 0), (204, 121, 167), (150, 148, 144), (28, 28, 30)
 WIDTH_PX, LEFT_PX, MARGIN_PX = 1600, 150, 24
 THUMBNAIL_PX, BLOCK_PX, LINE_PX, BAND_PX, ROW_GAP_PX = (96, 54), 26, 34, 10, 26

@@ -18,6 +18,7 @@ from reverie.errors import UsageError
 from reverie.generation.chunks import Beginning
 from reverie.generation.session import Imagination, Pace
 from reverie.generation.writer import VideoWriter
+from reverie.pipeline.build import open_memory
 from reverie.pipeline.config import Profile, load_profile
 from reverie.pipeline.imagination_config import ImaginationProfile, build_chunk_model, load_imagination
 from reverie.pipeline.recollection import recollect
@@ -177,6 +178,7 @@ def film(
     *,
     turns: Sequence[Turn] = (),
     keep: Path | None = None,
+    memory: Path | None = None,
     profile: str | Path | ImaginationProfile = "world",
     progress: Callable[[ClipSession], None] = lambda session: None,
 ) -> dict[str, Any]:
@@ -187,6 +189,7 @@ def film(
         path: a .mp4, a .webp, or a folder for PNG files.
         turns: each is taken by the first clip that begins at or after its time.
         keep: where the session is kept, whatever ends it: its end, Ctrl+C, a full disk.
+        memory: what it goes on from notes both files as copies, for receipts of `forget`.
         profile: says how large a pixel is drawn.
         progress: called after every clip.
 
@@ -196,6 +199,11 @@ def film(
     """
     scale, rate_hz = load_imagination(profile).pixel_scale, session.rate_hz
     prompts: list[tuple[int, str]] = []
+    if memory is not None:
+        with open_memory(memory) as remembered:  # first: a crash misses none
+            remembered.note_copy("imagined video", path)
+            if keep is not None:
+                remembered.note_copy("kept session", keep)
     try:
         with VideoWriter(path, rate_hz, provenance(session), scale=scale) as writer:
             for clip in _steered(session, turns):

@@ -15,6 +15,7 @@ from reverie.reasoning.phrasing import (
     article,
     at,
     clock,
+    counted,
     listing,
     quote,
     sentence,
@@ -202,7 +203,7 @@ class Inquiry:
             return ""
         shown = [self.when(candidate) for candidate in self.in_order(others)[:5]]
         rest = len(others) - len(shown)
-        return f" Also {listing(shown + ([f'{rest} more times'] if rest else []))}."
+        return f" Also {listing(shown + ([counted(rest, 'more time')] if rest else []))}."
 
     def searched(self, modalities: Sequence[Modality] = ()) -> str:
         """Which senses, which span and which streams were looked at."""

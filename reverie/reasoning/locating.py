@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -127,14 +128,16 @@ def answer_from_quotes(inquiry: Inquiry, sense: str) -> Draft | None:
 
 
 def quoted_calendar(inquiry: Inquiry) -> Draft | None:
-    """A calendar time may be part of what was said: "on Fridays"."""
+    """A calendar time may be part of what was said: "on Fridays"; "this morning" only word for word."""
     question = inquiry.question
     assert question.calendar is not None
     cue = question.whole or question.cue
     asked = set(stems(question.calendar.words)) - _WHEN_WORDS
     if not cue.is_empty:
         found = inquiry.credible(inquiry.locator.locate(cue, inquiry.scope, TEXT))
-        if holding := [c for c in found if asked <= set(stems(c.text))]:
+        words = question.calendar.words.lower()
+        whole = words if re.match(r"(?:this|last|next) ", words) else ""
+        if holding := [c for c in found if asked <= set(stems(c.text)) and whole in c.text.lower()]:
             return quoted(inquiry, holding)
     return None
 

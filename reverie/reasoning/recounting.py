@@ -225,7 +225,8 @@ def _seen(inquiry: Inquiry, items: Sequence[Candidate]) -> str:
         if name not in things and any(inquiry.locator.names.fit(thing, name) >= GENUS for thing in things):
             continue  # a tabby beside a tracked cat is the same sight
         times = listing([inquiry.bracketed(between(item.span), item) for item in found[:3]])
-        parts.append(f"{_hedged(found)} ({times}{f' and {len(found) - 3} more times' if len(found) > 3 else ''})")
+        more = counted(len(found) - 3, "more time")
+        parts.append(f"{_hedged(found)} ({times}{f' and {more}' if len(found) > 3 else ''})")
     shown, rest = parts[:6], len(parts) - 6
     return f"Seen: {listing([*shown, *([f'{rest} more'] if rest > 0 else [])])}." if parts else ""
 

@@ -80,7 +80,7 @@ def imagine(
         session = go_on(resume, seconds=length, profile=profile, runner=runner.value)
         if prompt or actions:
             session.steer(prompt=prompt or None, actions=actions_of(actions) if actions else None)
-    made = film(session, out, turns=turns, keep=keep, profile=profile, progress=_say)
+    made = film(session, out, turns=turns, keep=keep, memory=from_memory, profile=profile, progress=_say)
     text = "{file}: {frames} frames, {seconds} s; the first clip after {first_clip_s} s, {frames_per_s} frames a second"
     print_result(made if as_json else text.format(**made), as_json)
 

@@ -32,6 +32,8 @@ STATED = [
     ("The price of the ticket is now 12 euros.", ("ticket", "price", "12 euros")),
     ("Tickets cost 5 dollars", ("Tickets", "price", "5 dollars")),
     ("The gate has changed to B12", ("gate", "is", "B12")),
+    ("The library closes at 6 o'clock on Fridays.", ("library", "close", "6 o'clock on Fridays")),
+    ("The meeting is on 3 May.", ("meeting", "time", "3 May")),
     ("The office is now closed.", ("office", "is", "closed")),
     ("Well, by the way, Anna’s boss is Tom.", ("Anna", "boss", "Tom")),
 ]
@@ -42,6 +44,8 @@ NOT_STATED = [
     "If the code of the garage is 4711, press it.",
     "He said the code of the garage is 4711.",
     "Maybe the code of the garage is 4711.",
+    "The meeting may be on Friday.",
+    "The shop may open at 9 am.",
     "The code of the garage used to be 4711.",
     "I wish my car was in the garage.",
     "The code of the garage isn't 4711.",

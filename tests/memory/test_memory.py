@@ -318,7 +318,10 @@ def test_an_observation_far_ahead_is_kept_and_what_follows_is_counted_late(memor
     """A source whose clock leaps: a leap forth is a loss, and all that is fed after it, before its time, stays too."""
     memory.write([said("river bridge", at_s, at_s + 1) for at_s in range(0, 20, 5)])
     ahead_s = 400 * 86_400.0
-    assert memory.write([said("copper engine", ahead_s, ahead_s + 1)]).late == 0
+    receipt = memory.write([said("copper engine", ahead_s, ahead_s + 1)])
+    assert (receipt.late, receipt.gaps) == (0, 1)
+    assert [gap.span.end_s for gap in memory.gaps()] == [ahead_s]
+    assert memory.stats().hours_watched < 0.05
     receipt = memory.write([said("lantern window", at_s, at_s + 1) for at_s in range(20, 40, 5)])
     assert (receipt.committed, receipt.late, receipt.rejected) == (4, 4, 0)
     for words, at_s in (("river bridge", 0), ("lantern window", 20), ("copper engine", ahead_s)):

@@ -80,12 +80,18 @@ def test_a_time_is_enough(memory, tiny):
 def test_the_video_begins_there_and_says_so(memory, tiny, tmp_path, cli):
     about = ["--from-memory", str(memory), "--about", "show what was said about a circle"]
     outcome = cli(
-        "imagine", *about, "--seconds", "1", "--profile", str(tiny), "--out", str(tmp_path / "a.mp4"), "--json"
-    )
+        "imagine", *about, "--seconds", "1", "--profile", str(tiny), "--out", str(tmp_path / "a.mp4"), "--json",
+        "--keep", str(tmp_path / "a.safetensors"),
+    )  # fmt: skip
     assert outcome.code == 0, outcome.err
     told = json.loads(outcome.out)
     assert told["prompt"] == "a red circle over grass"
     assert "drifting" in told["from"][0]["citations"][0]["text"]
+    with Memory.open(memory, text_encoder=MiniLM(), mode="w") as remembered:
+        copies = {copy.kind: copy.path for copy in remembered.forget(everything=True, dry_run=True).copies}
+    assert copies == {
+        "imagined video": str(tmp_path / "a.mp4"), "kept session": str(tmp_path / "a.safetensors"),
+    }  # fmt: skip
     with reverie.open(tmp_path / "m", runner="local", profile="embedded") as session:
         session.watch(tmp_path / "a.mp4")
         assert [stream.imagined for stream in session.memory.streams()] == [True]
