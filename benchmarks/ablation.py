@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
 from benchmarks.retention import drawn_anew
-from benchmarks.stream_runs import FOREVER_S, Around, Bench, Run, budget, found_share, signs
+from benchmarks.stream_runs import FOREVER_S, REPLAYED, Around, Bench, Run, budget, found_share, signs
 from reverie.memory import MemoryConfig, demotion, merging, retention, thinning
 from reverie.memory.search_config import SearchConfig
 
@@ -119,7 +119,7 @@ def main() -> None:
     rows = [(name, *row(own, runs["shipped"])) for name, own in runs.items()]
     body = table(("what is changed", "MB", f"recall @{K}", "shipped less this, 95 %", "tight", "habits"), rows)
     figures = {name: {"bytes": num_bytes(own), "recall": round(recall(own), 4)} for name, own in runs.items()}
-    publish("ablation", f"Parts of the byte budget's policy, a {args.length} each", body, figures, args.json)
+    publish("ablation", f"Parts of the byte budget's policy, a {args.length} each", body + REPLAYED, figures, args.json)
 
 
 def row(runs: list[Run], shipped: list[Run]) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.composed import Length
 from benchmarks.needle import KINDS, of
 from benchmarks.report import arguments, progress, publish, table
-from benchmarks.stream_runs import Bench, Run, budget, found_share, signs
+from benchmarks.stream_runs import REPLAYED, Bench, Run, budget, found_share, signs
 
 BASELINES = ("thinning", "merging")
 BUDGETS: dict[Length, tuple[int, ...]] = {
@@ -58,7 +58,7 @@ def main() -> None:
     ]
     watched = ", ".join(f"{length}: {of_it:.1f} hours" for length, of_it in hours.items())
     body = f"{watched}; {len(args.seeds)} stream(s) of each.\n\n" + table(headings, lines)
-    body += "\n\nTight: by a hit of at most a minute. Chance: the five hits overlap another needle's span."
+    body += "\n\nTight: by a hit of at most a minute. Chance: the five hits overlap another needle's span." + REPLAYED
     publish("rate", "Recall against bytes an hour", body, figures, args.json)
 
 

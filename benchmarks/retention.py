@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.needle import BASELINES
 from benchmarks.report import arguments, progress, publish, table
-from benchmarks.stream_runs import AGES_S, Asked, Bench, Run, budget, found_share
+from benchmarks.stream_runs import AGES_S, REPLAYED, Asked, Bench, Run, budget, found_share
 
 K, ROUNDS = 5, 2_000
 Runs = dict[str, list[Run]]  # of each policy, by seed
@@ -68,7 +68,7 @@ def main() -> None:
             for limit, runs in by_budget.items()
         },
     }
-    publish("retention", "What is left of a month", body, figures, args.json)
+    publish("retention", "What is left of a month", body + REPLAYED, figures, args.json)
 
 
 def row(limit: int | None, name: str, runs: list[Run], whole: list[Run], hours: float) -> tuple[str, ...]:

@@ -38,6 +38,9 @@ AGES_S = {"hour": (0.0, 3600.0), "day": (3600.0, 86_400.0), "week": (86_400.0, 6
 NEAR_BYTES = 0.02  # of the bytes aimed at
 TIGHT_NS = ns(60)
 FOREVER_S = 1e9
+REPLAYED = """
+
+Observations are replayed: pictures were perceived once, what is said is text. Key frames are left out of all bytes."""
 _SHIPPED = SearchConfig()
 Around = Callable[[], AbstractContextManager[object]]  # what holds for a memory: a changed constant, say
 

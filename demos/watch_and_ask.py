@@ -1,7 +1,7 @@
 """`make demo`: watch a stream through Ray actors, then ask about it, and show the evidence.
 
 Without `--source` a sample stream of about two minutes is composed from pictures and clips that
-installed packages carry, with captions and spoken sentences at known times; six questions follow.
+installed packages carry, with captions and spoken sentences at known times; seven questions follow.
 With `--source` and `--question` the same happens on a file of yours.
 """
 

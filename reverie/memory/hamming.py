@@ -2,7 +2,7 @@
 
 After Charikar (2002): the bits in which two vectors' signs differ grow with their angle. Vectors of one encoder
 share a large common part, and signs of uncentred ones hardly differ, so the mean of the stored vectors is taken
-off first. 384 dimensions make 48 bytes; a million rows are looked through in about 9 ms on one core, and every
+off first. 384 dimensions make 48 bytes; a million rows are looked through in about 7 ms on one core, and every
 distance is there afterwards, so that filters cost nothing. `faiss.IndexBinaryFlat` is quicker where there is no filter,
 by a third at a million rows, and slower where there is one, because it takes none (benchmarks/sign_codes.py).
 """
