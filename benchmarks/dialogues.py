@@ -23,6 +23,7 @@ from reverie.memory.search_config import SearchConfig
 from reverie.types import EndOfStream, Hit, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns
 
 SPEAKING_S, TURN_S = 4.0, 10.0  # a turn lasts 4 s and the next one begins 10 s after it began
+SESSION_GAP_S, WIDE_K, LENT = 1800.0, 200, 0.3
 STREAM = "dialogue"
 Ranks = Sequence[int]  # of turns by number, best first
 
@@ -108,6 +109,20 @@ class Recaller:
         """For each question the numbers of the turns of the k hits, best first."""
         found = self.search(questions, k, config)
         return [[self._number[hit.span.start_ns] for hit in hits] for hits in found]
+
+    def drilled_down(self, questions: Sequence[Question], k: int) -> list[list[int]]:
+        """The same, each hit with a share of the best score of its session on top: sessions first, then their turns."""
+        times = [turn.at.timestamp() for turn in self._turns]
+        session_of = np.cumsum(np.diff(times, prepend=times[0]) > SESSION_GAP_S)
+        ranked = []
+        for hits in self.search(questions, max(WIDE_K, k)):
+            numbers = [self._number[hit.span.start_ns] for hit in hits]
+            best: dict[int, float] = {}
+            for number, hit in zip(numbers, hits, strict=True):
+                best.setdefault(session_of[number], hit.score)
+            lent = {n: hit.score + LENT * best[session_of[n]] for n, hit in zip(numbers, hits, strict=True)}
+            ranked.append(sorted(numbers, key=lambda number: -lent[number])[:k])
+        return ranked
 
     def search_bm25(self, questions: Sequence[Question], k: int) -> tuple[list[list[int]], list[float]]:
         """For each question the numbers of BM25's k turns, best first, and the score of the best."""

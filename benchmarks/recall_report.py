@@ -41,9 +41,11 @@ WITHOUT = {
     "no pairs": SHIPPED.model_copy(update={"pair_share": 0.0}),
     "no context": SHIPPED.model_copy(update={"context_reach": 0}),
     "no sentences": SHIPPED.model_copy(update={"sentence_share": 0.0}),
+    "common terms not skipped": SHIPPED.model_copy(update={"common_share": 1.0}),
     "words alone": SHIPPED.model_copy(update={"text_dense_weight": 0.0, "text_lexical_weight": 1.0}),
     "vectors alone": SHIPPED.model_copy(update={"text_dense_weight": 1.0, "text_lexical_weight": 0.0}),
 }
+DRILL_DOWN = "a session's best score lent to its turns (drill-down)"
 SINGLE_FOLDS = 5
 Measure = Callable[[Ranks, Sequence[int]], float]
 
@@ -91,7 +93,7 @@ def report_recall(
     ]
     if length_only:
         rows.append(("longest first", joined["length_only"]))
-    rows += [(f"reverie, {row}", joined[row]) for row in WITHOUT]
+    rows += [(f"reverie, {row}", joined[row]) for row in (*WITHOUT, DRILL_DOWN)]
     intervals = {k: paired_interval(crossfit[:, i], joined["bm25"][:, i]) for i, k in enumerate(ks)}
     body = table(
         ("", *(f"@{k}" for k in ks)), [(label, *(f"{v:.1f}" for v in values.mean(axis=0))) for label, values in rows]
@@ -126,7 +128,7 @@ def report_recall(
         "shipped": as_dict(ks, joined["shipped"]),
         "bm25": as_dict(ks, joined["bm25"]),
         "over_bm25_95": {str(k): interval for k, interval in intervals.items()},
-        "ablation": {row: as_dict(ks, joined[row]) for row in WITHOUT},
+        "ablation": {row: as_dict(ks, joined[row]) for row in (*WITHOUT, DRILL_DOWN)},
         "by_kind": {kind: as_dict(ks, crossfit[mask]) for kind, mask in by_kind.items()},
         "bm25_by_kind": {kind: as_dict(ks, joined["bm25"][mask]) for kind, mask in by_kind.items()},
         "abstention": abstention,
@@ -142,6 +144,7 @@ def _answers(
 ) -> dict[str, np.ndarray]:
     """(questions, ks) of BM25 and of every configuration. The best k of a search are the first k of a longer one."""
     found = {row: recaller.ranked(questions, max(ks), config) for row, config in (TRIED | WITHOUT).items()}
+    found[DRILL_DOWN] = recaller.drilled_down(questions, max(ks))
     found["bm25"], _ = recaller.search_bm25(questions, max(ks))
     return {row: at_each(ranked, questions, ks, measure) for row, ranked in found.items()}
 
