@@ -47,7 +47,7 @@ def main() -> None:
             runs.setdefault("reverie", []).append(ours)
             for name in BASELINES:
                 runs.setdefault(name, []).append(bench.baseline(name, stream, ours.num_bytes, whole[-1]))
-    body = f"{hours:.1f} hours were watched in 30 days; {len(args.seeds)} streams.\n"
+    body = f"{hours:.1f} hours were watched in 30 days; {len(args.seeds)} stream(s).\n"
     rows = [row(None, "append only", whole, whole, hours)]
     rows += [row(limit, name, own, whole, hours) for limit, runs in by_budget.items() for name, own in runs.items()]
     needles, habits = ([f"{kind}: {age}" for age in AGES_S] for kind in ("needle", "habit"))
