@@ -65,6 +65,9 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
 def _begin(store: Store, room: Room, target: Target, texts: list[str], gap_ns: int) -> Erased:
     """Delete in steps what is the most of a large erasure."""
     erased = Erased(pictures=pictures_of(store.writer))
+    if target.entity is not None:
+        with store.transaction() as db:
+            entities.unbind(db, target.entity)
     if texts:
         found = find_matches(store.writer, texts, target.span, streams_of(store.writer, target))
         room.in_steps(lambda db, most: erase_some_matches(db, found, most, gap_ns, erased))

@@ -293,6 +293,12 @@ def erase_entity(db: sqlite3.Connection, name: str) -> None:
     db.execute("DELETE FROM entity WHERE id = ?", (entity,))
 
 
+def unbind(db: sqlite3.Connection, name: str) -> None:
+    """An entity that is erased in steps outlives its showings, so that whoever goes on with it finds its names."""
+    unbound = "UPDATE template SET stream = NULL, start_ns = NULL, end_ns = NULL WHERE entity = ?"
+    db.execute(unbound, (_row_of(db, name),))
+
+
 def erase_shown(db: sqlite3.Connection, stream: int, span: TimeSpan | None) -> None:
     """What was learned in a span of a stream (None: all of it) goes; an entity that is left with nothing goes whole."""
     inside, values = "stream = ?", [stream]

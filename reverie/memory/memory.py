@@ -255,7 +255,13 @@ class Memory(Upkeep, Semantic):
         assert self._ingest is not None
         bytes_before = _directory_bytes(self.root)
         gap_ns = ns(self._config.segmentation.gap_s)
-        erased = erase_within(self._store, self._room, target, gap_ns, dry_run)
+        try:
+            erased = erase_within(self._store, self._room, target, gap_ns, dry_run)
+        except BaseException:  # a part may have gone
+            self._ingest.reset()
+            self._rank_again()
+            self._remove_orphans()
+            raise
         complete = True
         if not dry_run:
             self._ingest.reset()

@@ -273,6 +273,35 @@ def test_forgetting_words_in_steps_takes_what_forgetting_them_at_once_does(tmp_p
     assert [table for table in one if one[table] != other[table]] == []
 
 
+def test_forgetting_an_entity_that_was_cut_short_goes_on(tmp_path, monkeypatch):
+    with open_memory(tmp_path, 64 << 20) as memory:
+        for k in range(40):
+            memory.write([seen("minka", 4 * k, cut=True, picture=k), said(f"there is minka {k}", 4 * k + 1, 4 * k + 3)])
+        memory.write([EndOfStream(stream_id="tv", pts_ns=ns(160))])
+        memory.teach("minka", stream_id="tv", span=span(156, 157))
+        memory._room.budget.log_bytes, memory._room.budget.part_bytes = 1000, 5 * ROW_BYTES
+        fold_log, folded = memory._room.fold_log, []
+
+        def killed(share=2):
+            folded.append(share)
+            if len(folded) == 3:
+                raise KeyboardInterrupt
+            return fold_log(share)
+
+        monkeypatch.setattr(memory._room, "fold_log", killed)
+        with pytest.raises(KeyboardInterrupt):
+            memory.forget(entity="minka")
+        monkeypatch.undo()
+        assert memory.verify().sound
+        assert 0 < rows_with("minka", tmp_path) < 40
+        assert memory.entities("minka")
+        assert memory.forget(entity="minka").entities == 1
+        assert memory.verify().sound
+    assert rows_with("minka", tmp_path) == 0
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"minka" not in path.read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_any_calls_in_any_order_keep_the_budget_and_a_sound_memory(tmp_path, seed):
