@@ -1,9 +1,9 @@
 """Erasure within the byte budget: what would be too much for the log at once goes in several transactions.
 
 Small erasures are one transaction, whole or not at all. A large one deletes the observations that lie inside of the
-span, or what holds the words, part by part, then all else at once (events, derived rows, what lies across an edge), and
-then merges the text index in steps until it holds no removed word. Killed in between, it has erased a part; asked
-again, it goes on.
+span, with visits and notes, or what holds the words, part by part, then all else at once (events, derived rows, what
+lies across an edge), then names that nothing uses, and merges the text index in steps until it holds no removed word.
+Killed in between, it has erased a part; asked again, it goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from reverie.memory.erase import (
     Erased,
     Target,
     bytes_to_change,
+    drop_unused,
     erase,
     erase_some,
     erasing,
@@ -43,7 +44,8 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
         begun = Erased()
     elif room is not None and large:
         begun = _begin(store, room, target, texts, gap_ns)
-    with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun) as erased:
+    stepwise = room is not None and large and not dry_run
+    with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun, stepwise) as erased:
         streams = streams_of(db, target)
         if target.entity is not None:
             entities.erase_entity(db, target.entity)
@@ -56,7 +58,10 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
         erased.derived = derived_before - _derived(db)
     if dry_run:
         store.checkpoint()
-    elif room is not None and large:
+    elif room is not None and stepwise:
+        erased.labels += room.drop_unused_labels()
+        with store.transaction() as db:
+            drop_unused(db)
         room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
         room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
     return erased

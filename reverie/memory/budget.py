@@ -26,6 +26,7 @@ HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes 
 _BLOCK_BYTES = 4096
 _INDEXED_BYTES = 3  # of rows for a byte of text: itself, its entry in an index, and pages that are not full
 _PARTS, _LOG_PARTS = 64, 4  # of the budget in one transaction about a 64th, and 4 times that in the log
+_VISIT_BYTES = 400  # of a row with its votes and index entries
 _STREAM_BYTES = 3 * _BLOCK_BYTES  # of index pages that the first row of each stream in a part changes
 _PICTURE_PARTS = 4  # of a part's rows: what its pictures may take
 _UNFADING = (
@@ -104,6 +105,7 @@ class Budget:
         known: set[str] = set()
         streams: set[str] = set()
         known_called: set[str] = set()
+        followed: set[tuple[str, int]] = set()
         row_bytes = picture_bytes = 0
         for item in items:
             rows, picture = self._needed(item)
@@ -114,6 +116,10 @@ class Budget:
             called = _called(item) - known_called  # once in a call: most are there already
             known_called |= called
             rows += sum(map(_text_bytes, called))
+            for box in item.boxes if isinstance(item, Observation) else ():
+                if (visit := (item.stream_id, box.track_id)) not in followed:  # once in a call: it may be a new one
+                    followed.add(visit)
+                    rows += _VISIT_BYTES + _text_bytes(box.name)
             if part and (
                 row_bytes + rows > self.part_bytes or picture_bytes + picture > _PICTURE_PARTS * self.part_bytes
             ):

@@ -313,6 +313,14 @@ def erase_shown(db: sqlite3.Connection, stream: int, span: TimeSpan | None) -> N
             db.execute("DELETE FROM entity WHERE id = ?", (entity,))
 
 
+def erase_some(db: sqlite3.Connection, most: int) -> bool:
+    """Delete at most so many templates, then aliases. False when there are none (left)."""
+    return any(
+        db.execute(f"DELETE FROM {table} WHERE {key} IN (SELECT {key} FROM {table} LIMIT ?)", (most,)).rowcount
+        for table, key in (("template", "id"), ("alias", "key"))
+    )
+
+
 def erase_all(db: sqlite3.Connection) -> None:
     """Everything that was taught, and every consent."""
     for table in ("template", "alias", "entity", "consent"):

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from reverie.memory import entities, episodes, facts, familiarity, lexical, notes, pins, word_filters
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
-from reverie.memory.names import drop_labels, drop_unused_encoders, unused_labels
+from reverie.memory.names import LABEL_BYTES, drop_labels, drop_unused_encoders, unused_labels
 from reverie.memory.priming import drop_surprise
 from reverie.memory.records import Forgettable
 from reverie.memory.schema import (
@@ -34,12 +34,16 @@ from reverie.memory.schema import (
     MODALITY_CODES,
     TEXT_MODALITIES,
 )
+from reverie.memory.stretches import ROW_BYTES
 from reverie.types import Modality, TimeSpan
 
 _TEXT_CODES = tuple(MODALITY_CODES[modality] for modality in TEXT_MODALITIES)
 _FAR_NS = 1 << 62
 _MAX_FOUND = 100
 _LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
+_VISIT_BYTES, _NOTE_BYTES, _TAUGHT_BYTES = 1200, 4096, 1000  # the same of a visit, a note, and a template or an alias
+_LABELS_A_ROW, _ROWS_A_NOTE = 12, 6
+_INDEXED_BYTES = 3  # for a byte of text
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
@@ -82,18 +86,19 @@ def erase(db: sqlite3.Connection, span: TimeSpan | None, streams: Iterable[int],
 
 
 @contextmanager
-def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Erased]:
+def erasing(db: sqlite3.Connection, begun: Erased | None = None, stepwise: bool = False) -> Iterator[Erased]:
     """What every erasure ends with: names, index entries and pictures that nothing uses any more go.
 
     `begun`: what was taken before, when all of it would be too much for one transaction, with all pictures that were
-    held before that. Then the text index is left for the caller to purge, in steps too.
+    held before that. Then the text index is left for the caller to purge, in steps too; `stepwise`: so are names.
     """
     erased = begun or Erased()
     before = pictures_of(db) | erased.pictures
     yield erased
-    unused = unused_labels(db)
-    drop_labels(db, unused)
-    erased.labels += len(unused)
+    if not stepwise:
+        unused = unused_labels(db)
+        drop_labels(db, unused)
+        erased.labels += len(unused)
     drop_unused(db)
     if begun is None:
         lexical.purge(db)
@@ -103,33 +108,58 @@ def erasing(db: sqlite3.Connection, begun: Erased | None = None) -> Iterator[Era
 
 
 def erase_some(db: sqlite3.Connection, target: Target, most: int, erased: Erased) -> bool:
-    """Delete at most so many observations that lie inside of the span whole. False when there are none (left)."""
+    """Delete about so many observations that lie inside of the span whole; then visits, notes, and, when all is meant,
+    what was taught. Long texts count as several. False when there are none (left).
+    """
     low_ns, high_ns = _bounds(target)
+    inside = "stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? LIMIT ?"
     for stream in streams_of(db, target):
-        rows = db.execute(
-            "SELECT id FROM observation WHERE stream = ? AND start_ns >= ? AND max(end_ns, start_ns + 1) <= ? LIMIT ?",
-            (stream, low_ns, high_ns, most),
-        ).fetchall()
-        if rows:
-            erase_rows(db, [row for (row,) in rows], erased)
-            db.execute("UPDATE memory SET erasures = erasures + 1")
-            return True
-    return False
+        bounds = (stream, low_ns, high_ns)
+        if rows := [row for (row,) in db.execute(f"SELECT id FROM observation WHERE {inside}", (*bounds, most))]:
+            erase_rows(db, rows[: fewer_of(db, rows, most)], erased)
+        elif visits := db.execute(f"SELECT rowid FROM track WHERE {inside}", (*bounds, most)).fetchall():
+            db.executemany("DELETE FROM track WHERE rowid = ?", visits)
+            erased.tracks += len(visits)
+        elif found := db.execute(f"SELECT id FROM note WHERE {inside}", (*bounds, most // _ROWS_A_NOTE + 1)).fetchall():
+            for (note,) in found:
+                notes.drop(db, note)
+        else:
+            continue
+        db.execute("UPDATE memory SET erasures = erasures + 1")
+        return True
+    return target == Target() and entities.erase_some(db, most)
+
+
+def fewer_of(db: sqlite3.Connection, rows: Iterable[int], most: int) -> int:
+    """How many of these observations count as `most` rows without text do; one at least."""
+    left, size = most * ROW_BYTES, "SELECT length(text) + coalesce(length(words), 0) FROM observation WHERE id = ?"
+    for number, row in enumerate(rows):
+        left -= ROW_BYTES + _INDEXED_BYTES * int(db.execute(size, (row,)).fetchone()[0])
+        if left < 0:
+            return max(number, 1)
+    return most
 
 
 def bytes_to_change(db: sqlite3.Connection, target: Target) -> int:
-    """About what the log takes when it is all erased at once: the rows, and the text index that is merged."""
+    """About what the log takes when it is all erased at once: rows of all tables, and the text index that is merged."""
     low_ns, high_ns = _bounds(target)
-    rows = sum(
-        db.execute(
-            f"SELECT count(*) FROM observation WHERE stream = ? AND {EVERY_MODALITY} "
-            "AND start_ns >= ? AND start_ns < ?",
-            (stream, low_ns, high_ns),
-        ).fetchone()[0]
-        for stream in streams_of(db, target)
-    )
+    rows = text_bytes = num_bytes = 0
+    within = "WHERE stream = ? AND start_ns >= ? AND start_ns < ?"
+    for stream in streams_of(db, target):
+        bounds = (stream, low_ns, high_ns)
+        several = "SELECT count(*), coalesce(sum(length(text) + coalesce(length(words), 0)), 0) FROM observation "
+        count, long = db.execute(f"{several} {within} AND {EVERY_MODALITY}", bounds).fetchone()
+        (visits,) = db.execute(f"SELECT count(*) FROM track {within}", bounds).fetchone()
+        (noted,) = db.execute(f"SELECT count(*) FROM note {within}", bounds).fetchone()
+        rows, text_bytes = rows + count, text_bytes + long
+        num_bytes += visits * _VISIT_BYTES + noted * _NOTE_BYTES
+    (labels,) = db.execute("SELECT count(*) FROM label").fetchone()
     (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
-    return int(rows * _LOG_BYTES + index_bytes)
+    num_bytes += rows * _LOG_BYTES + _INDEXED_BYTES * text_bytes + min(labels, rows * _LABELS_A_ROW) * LABEL_BYTES
+    if target == Target():
+        taught = "SELECT (SELECT count(*) FROM template) + (SELECT count(*) FROM alias)"
+        num_bytes += int(db.execute(taught).fetchone()[0]) * _TAUGHT_BYTES
+    return int(num_bytes + index_bytes)
 
 
 def streams_of(db: sqlite3.Connection, target: Target) -> list[int]:
@@ -168,9 +198,13 @@ def _erase_stream(db: sqlite3.Connection, stream: int, erased: Erased) -> None:
 
 def _erase_span(db: sqlite3.Connection, stream: int, span: TimeSpan, gap_ns: int, erased: Erased) -> None:
     (watched_ns,) = db.execute("SELECT watched_end_ns FROM stream WHERE id = ?", (stream,)).fetchone()
-    if watched_ns is None or span.start_ns >= watched_ns:
+    if watched_ns is None:
         return
-    span = TimeSpan(start_ns=span.start_ns, end_ns=min(span.end_ns, watched_ns))
+    at_the_end = f"SELECT 1 FROM observation WHERE stream = ? AND {EVERY_MODALITY} AND start_ns = ?"
+    end_ns = watched_ns + (db.execute(at_the_end, (stream, watched_ns)).fetchone() is not None)  # a moment lasts 1 ns
+    if span.start_ns >= end_ns:
+        return
+    span = TimeSpan(start_ns=span.start_ns, end_ns=min(span.end_ns, end_ns))
     overlapping = "stream = ?1 AND start_ns < ?2 AND max(end_ns, start_ns + 1) > ?3"
     bounds = (stream, span.end_ns, span.start_ns)
     ids = {row for (row,) in db.execute(f"SELECT id FROM observation WHERE {overlapping}", bounds)}

@@ -31,7 +31,7 @@ import numpy as np
 from reverie.errors import UsageError
 from reverie.memory import episodes, familiarity, lexical, notes, word_filters
 from reverie.memory.derived import erase_derived, erase_named
-from reverie.memory.erase import Erased, erase_rows, still_standing, sum_up_anew
+from reverie.memory.erase import Erased, erase_rows, fewer_of, still_standing, sum_up_anew
 from reverie.memory.erase_faded import drop_faded_pictures
 from reverie.memory.priming import drop_surprise
 from reverie.memory.rows import box_rows, label_rows
@@ -96,6 +96,7 @@ def erase_some_matches(db: sqlite3.Connection, found: list[Match], most: int, ga
     if not found:
         return False
     some = [match for match in found[-most:] if match.stream == found[-1].stream]
+    some = some[-fewer_of(db, (match.row for match in reversed(some) if match.kind != "visit"), most) :]
     del found[-len(some) :]
     _erase_matches(db, some[0].stream, some, gap_ns, erased)
     db.execute("UPDATE memory SET erasures = erasures + 1")

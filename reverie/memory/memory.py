@@ -183,7 +183,7 @@ class Memory(Upkeep, Semantic):
             bytes_before = self._store.num_database_bytes()
             num_pictures = picture_bytes = 0
             for part, needed_bytes in self._parts(kept, vectors):
-                if self._room is not None and self._room.make_room(needed_bytes):
+                if self._room is not None and self._room.make_room(needed_bytes, len(part) == 1):
                     ingest.reset()  # what is kept in mind is read back from the rows that are left
                 written = self._commit(ingest, part, vectors, tally)
                 num_pictures += len(written)
@@ -341,7 +341,7 @@ class Memory(Upkeep, Semantic):
                 raise MemoryStoreError(f"the memory at {self.root} is open for reading: open it with mode='w'")
             if self._consolidation is not None and not consolidating:
                 self._consolidation.stop()
-            if needed_bytes and self._room is not None and self._room.make_room(needed_bytes):
+            if needed_bytes and self._room is not None and self._room.make_room(needed_bytes, True):
                 self._ingest.reset()
             yield self._ingest
             if self._room is not None:

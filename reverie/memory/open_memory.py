@@ -50,5 +50,9 @@ class OpenMemory(ABC):
         """
 
     @abstractmethod
+    def _errors(self) -> AbstractContextManager[None]:
+        """What goes wrong inside is told as an error of reverie's."""
+
+    @abstractmethod
     def _paused(self) -> AbstractContextManager[bool]:
         """No write of this process goes on meanwhile."""

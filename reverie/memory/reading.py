@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral
 from pathlib import Path
 
 from jaxtyping import Float32
@@ -21,6 +22,7 @@ from reverie.memory.cues import Cue, cue_of
 from reverie.memory.familiarity import Familiarity, recognise
 from reverie.memory.open_memory import OpenMemory
 from reverie.memory.records import GapRecord, LabelCount, MemoryStats, PinRecord
+from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.word_filters import Saying, when_said
 from reverie.types import Episode, Event, Hit, Modality, Observation, Query, StreamRecord, TimeSpan, Track
 
@@ -40,9 +42,13 @@ class Reading(OpenMemory):
         """The `k` best passages, in time order; `Hit.score` ranks them. Without text: the `k` latest.
 
         Raises:
-            UsageError: `Query.arousal` is no range.
+            UsageError: `Query.arousal` is no range, k is no whole number, or there is no such sense.
         """
         with self._reading():
+            if not isinstance(query.k, Integral):
+                raise UsageError(f"k is a whole number of hits, and {query.k!r} is none")
+            if unknown := [sense for sense in query.modalities if sense not in MODALITY_CODES]:
+                raise UsageError(f"there is no sense {unknown[0]!r}; choose of {', '.join(MODALITY_CODES)}")
             if query.arousal is not None and not 0 <= query.arousal[0] <= query.arousal[1] <= 1:
                 raise UsageError(f"{query.arousal} is no range of arousal: give (low, high), each from 0 to 1")
             if query.k <= 0:

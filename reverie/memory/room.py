@@ -83,18 +83,23 @@ class Room:
         self.make_room(0)
         return True
 
-    def make_room(self, needed_bytes: int) -> bool:
+    def make_room(self, needed_bytes: int, indivisible: bool = False) -> bool:
         """Before a transaction that brings so many bytes. Return whether the short term or labels were touched.
+
+        `indivisible`: one item brings them. If it can never fit nothing is made coarser for it.
 
         Raises:
             MemoryFull: there is no room, and none can be made now.
         """
         budget, touched = self.budget, False
-        if needed_bytes > budget.part_bytes and budget.least() + needed_bytes > budget.high_bytes:
-            raise MemoryFull(
-                f"this takes about {needed_bytes} bytes with its index, with what cannot fade more than the "
-                f"budget of {budget.max_bytes}; nothing was made coarser for it: write it in pieces, or raise max_bytes"
-            )
+        if indivisible and needed_bytes > budget.part_bytes:
+            needed_bytes *= 2  # the log's share is not made for so much: it is there once more until the log is folded
+            if budget.least() + needed_bytes > budget.high_bytes:
+                raise MemoryFull(
+                    f"this takes about {needed_bytes} bytes with its index and in the log, with what cannot fade more "
+                    f"than the budget of {budget.max_bytes}; nothing was made coarser for it: write it in pieces, or "
+                    "raise max_bytes"
+                )
         reader_holds_log = not self.fold_log()
         self._fresh_bytes += needed_bytes
         if self._fresh_bytes > budget.max_bytes // _FRESH_SHARE and self._ranked is not None:
@@ -233,8 +238,13 @@ class Room:
         count: int = self._store.writer.execute("SELECT count(*) FROM label").fetchone()[0]
         if count <= max(limit, self._used_labels + limit // 4):
             return False
+        self._used_labels = count - self.drop_unused_labels()
+        return self._used_labels < count
+
+    def drop_unused_labels(self) -> int:
+        """Labels that no row names any more go, in steps. Return how many did."""
         unused = names.unused_labels(self._store.writer)
-        self._used_labels = count - len(unused)
+        count = len(unused)
 
         def drop_some(db: sqlite3.Connection, most: int) -> bool:
             some, unused[:most] = unused[:most], []
@@ -242,7 +252,7 @@ class Room:
             return bool(unused)
 
         self.in_steps(drop_some)
-        return self._used_labels < count
+        return count
 
     def _merge_index(self) -> bool:
         """Let the text index drop a few pages of what was removed from it. False when there is no more (for now)."""

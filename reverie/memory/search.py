@@ -350,7 +350,8 @@ class Search:
             if passage.track is not None:
                 continue
             before, after = passage.first, passage.last
-            for _ in range(query.neighbours):
+            for _ in range(min(query.neighbours, len(table))):
+                reached = before, after
                 for step in (-1, 1):
                     place = before - 1 if step < 0 else after + 1
                     if not 0 <= place < len(table) or not _is_beside(table, place, passage.peak):
@@ -365,6 +366,8 @@ class Search:
                     hit = self._hit(moved)
                     if hit is not None and (query.span is None or hit.span.overlaps(query.span)):
                         beside.append(replace(hit, neighbour=True))
+                if (before, after) == reached:
+                    break
         return beside
 
 

@@ -27,7 +27,7 @@ from reverie.memory.vectors import dequantise
 from reverie.types import NS_PER_S, Fact, Modality, TimeSpan
 
 _MAX_SHOWN = 8  # pictures of one showing that are taken from memory
-_SHOWING_BYTES, _NOTE_BYTES = 4096, 8192  # of rows and pages, about
+_SHOWING_BYTES, _NOTE_BYTES, _FACT_BYTES, _ALIAS_BYTES = 4096, 8192, 2048, 256  # of rows and pages, about
 
 
 class Semantic(OpenMemory):
@@ -64,7 +64,9 @@ class Semantic(OpenMemory):
         Raises:
             UsageError: it cannot be learned so, and why.
         """
-        with self._writing(needed_bytes=_SHOWING_BYTES * (1 + len(looks) + len(sounds))) as ingest:
+        named_bytes = sum(_ALIAS_BYTES + 2 * len(alias) for alias in aliases)
+        shown_bytes = _SHOWING_BYTES * (1 + len(looks) + len(sounds))
+        with self._writing(needed_bytes=shown_bytes + named_bytes) as ingest:
             try:
                 with self._store.transaction() as db:
                     showing = self._showing(db, stream_id, span)
@@ -106,7 +108,7 @@ class Semantic(OpenMemory):
 
     def allow_templates(self, kind: Kind, *, by: str, reason: str) -> None:
         """Put a consent to templates of faces or voices on record. Without one, teaching them is refused."""
-        with self._writing(), self._store.transaction() as db:
+        with self._writing(needed_bytes=_NOTE_BYTES + 4 * len(by + reason)), self._store.transaction() as db:
             entities.allow(db, kind, by, reason, self._clock.wall_ns())
 
     def revoke_templates(self, kind: Kind) -> int:
@@ -152,9 +154,9 @@ class Semantic(OpenMemory):
     ) -> FactReceipt:
         """Let a reader, such as a language model, state facts of what was said and written.
 
-        Each batch is asked with no lock held and stored in one transaction; a statement that does not stand in its
-        passage word for word is refused. Reading the same passages again adds only what is new. What the reader raises
-        ends it; what was stored before stays.
+        Passages are asked in batches with no lock held, and what one states is stored in one transaction; a statement
+        that does not stand in its passage word for word is refused. Reading the same passages again adds only what is
+        new. What the reader raises ends it; what was stored before stays.
         """
         with self._reading():
             found = self._browse.rows(span, (Modality.SPEECH, Modality.WRITING), stream_ids, False)
@@ -163,10 +165,11 @@ class Semantic(OpenMemory):
         for first in range(0, len(passages), fact_reading.BATCH):
             batch = passages[first : first + fact_reading.BATCH]
             told = reader.read_facts([passage.text for passage in batch])
-            with self._writing(), self._store.transaction() as db:
-                for passage, said in zip(batch, told, strict=True):
-                    holding = fact_reading.verbatim(said, passage.text)
-                    refused += len(said) - len(holding)
+            for passage, said in zip(batch, told, strict=True):
+                holding = fact_reading.verbatim(said, passage.text)
+                refused += len(said) - len(holding)
+                needed_bytes = sum(_FACT_BYTES + 4 * len(fact.quote) for fact in holding)
+                with self._writing(needed_bytes=needed_bytes), self._store.transaction() as db:
                     stored += fact_reading.store(db, passage, holding, self._clock.wall_ns())
         return FactReceipt(passages=len(passages), stored=stored, refused=refused)
 
@@ -180,7 +183,8 @@ class Semantic(OpenMemory):
         """
         if not text.strip():
             raise UsageError("a note needs a text")
-        vectors = self._text_encoder.encode([text.strip()])
+        with self._errors():
+            vectors = self._text_encoder.encode([text.strip()])
         with self._writing(needed_bytes=_NOTE_BYTES + 4 * len(text.encode())) as ingest:
             try:
                 with self._store.transaction() as db:

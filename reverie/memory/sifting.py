@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterable
 from dataclasses import replace
 from numbers import Integral
 
+from reverie.memory.schema import MODALITY_CODES
 from reverie.memory.vectors import is_unit
 from reverie.types import EndOfStream, Gap, Modality, Observation, StreamStart, Watermark
 
 _LATEST_NS = 1 << 62  # 146 years: sums of two times still fit SQLite's integers
-_LARGEST = 1e30  # a float32 can be
+_LARGEST, _LARGEST_SCORE = 1e30, 65_504.0  # a float32, a float16 can be
 
 
 def is_sound(item: Observation) -> bool:
     """Whether every number is finite and in range, every text can be stored, and the vector, if any, is a unit one."""
-    if not isinstance(item.seq, Integral):
+    if not isinstance(item.seq, Integral) or item.modality not in MODALITY_CODES:
         return False
-    numbers = [item.confidence, *(label.score for label in item.labels), *(word.score for word in item.words)]
-    numbers += [number for box in item.boxes for number in (box.score, box.x0, box.y0, box.x1, box.y1)]
-    if not all(math.isfinite(number) and abs(number) < _LARGEST for number in numbers):
+    numbers = [item.confidence, *(word.score for word in item.words)]
+    numbers += [number for box in item.boxes for number in (box.x0, box.y0, box.x1, box.y1)]
+    scores = [label.score for label in item.labels] + [box.score for box in item.boxes]
+    if not (all(-_LARGEST < n < _LARGEST for n in numbers) and all(abs(n) <= _LARGEST_SCORE for n in scores)):
         return False
     if item.arousal is not None and not 0 <= item.arousal <= 1:
         return False
@@ -38,7 +39,8 @@ def is_sound(item: Observation) -> bool:
 def is_well_formed(item: StreamStart | Watermark | Gap | EndOfStream) -> bool:
     """Whether its times are in range, and its names can be stored."""
     if isinstance(item, Gap):
-        return _fit([item.span.start_ns, item.span.end_ns]) and _can_be_stored(item.stream_id + item.reason)
+        numbers = [item.span.start_ns, item.span.end_ns, item.num_dropped]
+        return _fit(numbers) and _can_be_stored(item.stream_id + item.reason)
     if isinstance(item, StreamStart):
         named = item.stream_id + item.uri + item.place + item.timezone
         return _fit([item.wall_anchor_ns or 0, item.duration_ns or 0]) and _can_be_stored(named)

@@ -273,6 +273,87 @@ def test_forgetting_words_in_steps_takes_what_forgetting_them_at_once_does(tmp_p
     assert [table for table in one if one[table] != other[table]] == []
 
 
+def labelled(k):
+    labels = tuple(Label(name=f"name {k} {j}", score=0.5) for j in range(4))
+    return replace(seen(f"scene {k}", 5 * k, cut=k % 4 == 0), labels=labels)
+
+
+def with_notes(memory):
+    memory.write([seen("garden", 1.0), said("hello", 2, 4), EndOfStream(stream_id="tv", pts_ns=ns(5))])
+    for k in range(80):
+        text = " ".join(f"q{k}z{j}" for j in range(300))
+        memory.note(text, stream_id="tv", about=span(1, 3))
+
+
+def with_names(memory):
+    memory.write([said("hello", 2, 4)])
+    look = BagOfWords().encode(["cat"])
+    for k in range(9):
+        aliases = tuple(f"alias {k} {j} " + "z" * 70 for j in range(300))
+        memory.teach(f"n{k}", looks=look, encoder="bag-of-words", aliases=aliases)
+
+
+def in_twenties(item):
+    def fill(memory):
+        for first in range(0, 400, 20):
+            memory.write([item(k) for k in range(first, first + 20)])
+
+    return fill
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "fill",
+    [
+        in_twenties(labelled),
+        in_twenties(lambda k: things(5 * k, {20 * k + j: "car" for j in range(16)})),
+        in_twenties(lambda k: said(" ".join(f"w{k}y{j}" for j in range(250)), 5 * k, 5 * k + 4)),
+        with_notes,
+        with_names,
+    ],
+    ids=["labels", "visits", "long texts", "notes", "names"],
+)
+def test_forgetting_all_stays_in_the_budget_whatever_there_is(tmp_path, fill, monkeypatch):
+    with open_memory(tmp_path, LIMIT, short_term_s=60.0) as memory:
+        fill(memory)
+        most, checkpoint = 0, memory._store.checkpoint
+
+        def measured():
+            nonlocal most
+            most = max(most, bytes_of(tmp_path))
+            return checkpoint()
+
+        monkeypatch.setattr(memory._store, "checkpoint", measured)
+        assert memory.forget(everything=True).complete
+        assert memory.verify().sound
+    assert 0 < most <= TOLERANCE * LIMIT
+    assert not any(rows_of(tmp_path)[table] for table in ("observation", "label", "track", "note", "alias", "encoder"))
+
+
+def test_what_a_reader_states_stays_in_the_budget(tmp_path):
+    class Talkative:
+        def read_facts(self, passages):
+            return [[(f"{word} {text.split()[-1]}", "is", word, text) for word in text.split()] for text in passages]
+
+    with open_memory(tmp_path, LIMIT) as memory:
+        for first in range(0, 1200, 40):
+            memory.write([
+                said(f"well the old river was near number{k}", 20 * k, 20 * k + 5) for k in range(first, first + 40)
+            ])  # fmt: skip
+        assert memory.read_facts(Talkative()).stored > 1000
+        assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
+        assert memory.verify().sound
+
+
+def test_a_text_with_thousands_of_timed_words_stays_in_the_budget(tmp_path):
+    with open_memory(tmp_path, LIMIT) as memory:
+        for number in range(6):
+            memory.write(hour(number))
+        text = " ".join(f"w{j}" for j in range(2500))
+        memory.write([said(text, 3600.0 * 6, 3600.0 * 6 + 20)])
+        assert bytes_of(tmp_path) <= TOLERANCE * LIMIT
+
+
 def test_forgetting_an_entity_that_was_cut_short_goes_on(tmp_path, monkeypatch):
     with open_memory(tmp_path, 64 << 20) as memory:
         for k in range(40):

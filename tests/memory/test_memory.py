@@ -330,6 +330,39 @@ def test_an_observation_far_ahead_is_kept_and_what_follows_is_counted_late(memor
     assert memory.write([said("beyond all time", 200 * 365 * 86_400.0, 200 * 365 * 86_400.0 + 1)]).rejected == 1
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        dataclasses.replace(seen("x", 1), labels=(Label(name="a", score=70_000.0),)),
+        dataclasses.replace(said("x", 1, 2), modality="smell"),
+        dataclasses.replace(said("x", 1, 2), confidence=10**400),
+        Gap(stream_id="tv", span=span(1, 2), reason="lost", num_dropped=10**30),
+    ],
+    ids=["score", "modality", "confidence", "dropped"],
+)
+def test_what_does_not_fit_its_column_is_rejected_alone(memory, item):
+    receipt = memory.write([item, said("fine", 3, 4)])
+    assert (receipt.committed, receipt.rejected) == (1, 1)
+    assert memory.verify().sound
+
+
+def test_a_moment_at_the_very_end_is_forgotten_too_and_what_follows_is_kept(memory):
+    memory.write([said("all is well", 1, 5), written("zzsecret", 10, 10)])
+    assert memory.forget(span=span(5, 20)).observations == 1
+    assert [row.text for row in memory.rows()] == ["all is well"]
+    assert memory.write([said("more", 10.5, 12)]).committed == 1
+
+
+def test_odd_queries_are_answered_or_refused(memory):
+    memory.write([said(f"the river {k}", 10 * k, 10 * k + 2) for k in range(5)])
+    hits = memory.search(Query(text="river 2", k=1, neighbours=10**9))
+    assert len(hits) <= 5
+    with pytest.raises(UsageError, match="whole number"):
+        memory.search(Query(text="river", k=2.5))
+    with pytest.raises(UsageError, match="no sense 'xx'"):
+        memory.search(Query(text="river", modalities=("xx",)))
+
+
 def test_a_watermark_may_come_before_anything_else(memory):
     memory.write([Watermark(stream_id="tv", pts_ns=ns(5)), Watermark(stream_id="radio", pts_ns=ns(5))])
     memory.write([said("all is well", 6, 8)])
