@@ -25,7 +25,7 @@ from numpy import ndarray
 from reverie.errors import MemoryStoreError
 from reverie.memory.vectors import dequantise, quantise_all
 
-_FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
+FEWEST, _MOST = 64, 4096  # vectors that a centre is the mean of
 _UPPER = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.2562, 1.6181, 2.0690, 2.7326], np.float32)
 _LEVELS = np.concatenate([-_UPPER[::-1], _UPPER])
 _BETWEEN = (_LEVELS[1:] + _LEVELS[:-1]) / 2
@@ -139,12 +139,18 @@ def _centre_of(db: sqlite3.Connection, encoder: int) -> tuple[int, Float32[ndarr
         "SELECT scale, code FROM vector WHERE encoder = ? AND centre IS NULL ORDER BY observation DESC LIMIT ?",
         (encoder, _MOST),
     ).fetchall()
-    if len(rows) < _FEWEST:
+    if len(rows) < FEWEST:
         return None
-    vectors = np.stack([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows])
+    return add_centre(db, encoder, np.stack([dequantise(np.frombuffer(code, np.int8), scale) for scale, code in rows]))
+
+
+def add_centre(
+    db: sqlite3.Connection, encoder: int, vectors: Float32[ndarray, "n d"]
+) -> tuple[int, Float32[ndarray, "d"]]:
+    """The centre of an encoder that has none yet, from at least `FEWEST` of its vectors: its row, and itself."""
     mean = np.asarray(vectors.mean(axis=0), dtype=np.float32)
     cursor = db.execute(
-        "INSERT INTO centre (encoder, num_vectors, value) VALUES (?, ?, ?)", (encoder, len(rows), mean.tobytes())
+        "INSERT INTO centre (encoder, num_vectors, value) VALUES (?, ?, ?)", (encoder, len(vectors), mean.tobytes())
     )
     assert cursor.lastrowid is not None
     return cursor.lastrowid, mean

@@ -46,7 +46,7 @@ def drop_labels(connection: sqlite3.Connection, labels: Iterable[tuple[int, str]
 
 def drop_unused_encoders(connection: sqlite3.Connection) -> None:
     """Forget the names of spaces in which no vector is left."""
-    tables = ("vector", "label_vector", "centre", "episode_vector", "familiarity", "template", "note")
+    tables = ("vector", "sentence", "label_vector", "centre", "episode_vector", "familiarity", "template", "note")
     used = " UNION ".join(f"SELECT encoder FROM {table}" for table in tables)
     connection.execute(f"DELETE FROM encoder WHERE id NOT IN ({used})")
 
@@ -85,6 +85,10 @@ class Names:
         for name in encoders:
             if name in self._makers and name not in self._anchored and name not in self._anchors:
                 self._anchors[name] = pack_anchors(embed_anchors(self._makers[name]))
+
+    def new_anchor_bytes(self, name: str) -> int:
+        """Of the anchors that are written when the space is used for the first time; 0 afterwards."""
+        return 0 if name in self._anchored else len(self._anchors.get(name, b""))
 
     def encoder(self, name: str, width: int) -> int:
         if name not in self._encoders:

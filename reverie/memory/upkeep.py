@@ -112,13 +112,12 @@ class Upkeep(Reading):
         embedded again, questions are carried over to the old vectors (see `reverie.memory.anchors`).
 
         Raises:
-            MemoryFull: no space on the disk or in the budget.
+            MemoryFull: no space on the disk or in the budget; where anchors and names cannot fit, nothing was changed.
             MemoryStoreError: opened for reading, or closed.
         """
         with self._writing() as ingest:
-            room = self._room.make_room if self._room is not None else int
             try:
-                return reencode(self._store, ingest.names, self._text_encoder, pictures, room)
+                return reencode(self._store, ingest.names, self._text_encoder, pictures, self._room)
             finally:
                 ingest.reset()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 
+import numpy as np
 import pytest
 
 from reverie.errors import UsageError
@@ -12,7 +13,7 @@ from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import Demoted, demote
 from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
 from tests.memory.reading import assert_whole, bytes_in, rows_of
-from tests.memory.worlds import BagOfWords, heard, jpeg, make_stream, said, seen, span, things, written
+from tests.memory.worlds import BagOfWords, heard, jpeg, make_stream, said, seen, span, things, unit, written
 
 SECRET = "xylophonewidow"
 
@@ -301,6 +302,23 @@ def test_what_became_coarser_is_forgotten_too(memory, tmp_path, steps, what):
         assert memory.observations(span=span(1825, 1850)) == []
     assert_whole(tmp_path / "m")
     assert memory.verify().sound
+
+
+def test_what_was_said_can_be_forgotten_where_sounds_with_prints_keep_an_older_encoder(tmp_path):
+    """The only vectors of the text encoder may be those of the sounds' texts."""
+    music = dataclasses.replace(heard("music", 18000, 18002), embedding=unit(np.ones(32)), encoder="print")
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        memory.write([said("my secret is xylophone", 10, 12), EndOfStream(stream_id="tv", pts_ns=ns(20))])
+        memory.write([music, EndOfStream(stream_id="tv", pts_ns=ns(18030))])
+    with Memory.open(tmp_path, text_encoder=BagOfWords(48, "new"), mode="w") as memory:
+        with memory._store.transaction() as db:  # as a change of encoder left them before
+            db.execute("DELETE FROM label_vector")
+        assert memory.forget(span=span(0, 60)).senses == {"speech": 1}
+        assert [row.text for row in memory.rows()] == ["music"]
+        assert memory.reencode().texts == 1
+        assert memory.forget(text="music").senses == {"sound": 1}
+        assert memory.verify().sound
+    assert_whole(tmp_path)
 
 
 def test_say_what_to_forget(memory):

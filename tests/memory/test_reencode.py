@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
 
-from reverie.errors import MemoryStoreError
-from reverie.memory import Memory
+from reverie.clock import ManualClock
+from reverie.errors import MemoryFull, MemoryStoreError
+from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.anchors import anchor_texts, carry_over, embed_anchors, pack_anchors, unpack_anchors
 from reverie.memory.reencode import PictureEncoder
-from reverie.types import EndOfStream, Query, ns
+from reverie.memory.store import Store
+from reverie.types import EndOfStream, Label, Query, ns
 from tests.memory.reading import assert_whole, rows_of
-from tests.memory.worlds import BagOfWords, make_stream, said, seen, unit
+from tests.memory.test_budget import LIMIT, TOLERANCE, Watcher, bytes_of
+from tests.memory.worlds import BagOfWords, heard, make_stream, said, seen, unit
 
 
 class Turned(BagOfWords):
@@ -169,6 +173,122 @@ def test_a_vector_that_came_with_its_text_stays(tmp_path):
         receipt = memory.reencode()
     assert (receipt.texts, receipt.left) == (1, 1)
     assert encoders_of(tmp_path) == {"ears": 1, "turned": 1}
+
+
+def printed(name, at_s):
+    """A sound with a vector of its own, that also has a text."""
+    vector = unit(np.random.default_rng(at_s).standard_normal(32))
+    return dataclasses.replace(heard(name, at_s, at_s + 2), embedding=vector, encoder="print")
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_the_texts_of_sounds_are_embedded_anew_and_their_prints_stay(tmp_path, closed):
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        end = [EndOfStream(stream_id="tv", pts_ns=ns(30))] if closed else []
+        memory.write([printed("music", 1), printed("a bell that rings", 6), *end])
+    before = rows_of(tmp_path)
+    with Memory.open(tmp_path, text_encoder=Turned(), mode="w") as memory:
+        receipt = memory.reencode()
+        again = memory.reencode()
+        assert memory.verify().sound
+        assert memory.search(Query(text="a bell", k=1))[0].text == "a bell that rings"
+    assert (receipt.texts, receipt.names, receipt.left) == (2, 2, 2)
+    assert (again.texts, again.names, again.left) == (0, 0, 2)
+    after = rows_of(tmp_path)
+    assert after["vector"] == before["vector"]
+    (turned,) = [row["id"] for row in after["encoder"] if row["name"] == "turned"]
+    assert [(row["observation"], row["encoder"]) for row in after["sentence"]] == [(1, turned), (2, turned)]
+    assert_whole(tmp_path)
+
+
+@contextmanager
+def cut_short(monkeypatch, after):
+    """The transaction after so many others is undone and raises."""
+    transaction, done = Store.transaction, []
+
+    @contextmanager
+    def counted(self, **how):
+        with transaction(self, **how) as db:
+            yield db
+            done.append(self)
+            if len(done) > after:
+                raise RuntimeError("cut short")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "transaction", counted)
+        yield done
+
+
+def test_it_ends_the_same_wherever_it_was_cut_short(tmp_path, monkeypatch):
+    from reverie.memory.coarse_codes import recode
+
+    base, whole, cut = tmp_path / "base", tmp_path / "whole", tmp_path / "cut"
+    with Memory.open(base, text_encoder=BagOfWords(), mode="w") as memory:
+        texts = [said(f"number {i} of many. And the lantern on the bridge, too", 5 * i, 5 * i + 2) for i in range(100)]
+        shown = [seen("cat", 600 + i, picture=i, cut=i % 4 == 0) for i in range(12)]
+        memory.write([*texts, printed("music", 550), *shown, EndOfStream(stream_id="tv", pts_ns=ns(700))])
+        with memory._store.transaction() as db:
+            recode(db, "vector", list(range(1, 81)))
+            recode(db, "sentence", list(range(1, 81)))
+    shutil.copytree(base, whole)
+    with Memory.open(whole, text_encoder=Turned(), mode="w") as memory, cut_short(monkeypatch, 1 << 30) as done:
+        memory.reencode(pictures())
+    assert len(done) > 5
+    for after in range(len(done)):
+        shutil.rmtree(cut, ignore_errors=True)
+        shutil.copytree(base, cut)
+        with Memory.open(cut, text_encoder=Turned(), mode="w") as memory:
+            with cut_short(monkeypatch, after), pytest.raises(RuntimeError, match="cut short"):
+                memory.reencode(pictures())
+            memory.reencode(pictures())
+            assert memory.verify().sound
+        assert rows_of(cut) == rows_of(whole)
+
+
+def full_memory(path, encoder):
+    config = MemoryConfig(max_bytes=LIMIT, store=StoreConfig(durability="normal"))
+    return Memory.open(path, text_encoder=encoder, mode="w", config=config, clock=ManualClock())
+
+
+def fill(path, num_texts=160, num_names=100):
+    """A memory at its budget: texts of several sentences, pictures with names."""
+    with full_memory(path, BagOfWords()) as memory:
+        for first in range(0, num_texts, 20):
+            items = []
+            for i in range(first, first + 20):
+                text = ". ".join(f"the lantern number {i} on the bridge {part}" for part in range(12))
+                names = tuple(Label(name=f"class {(3 * i + j) % num_names}", score=0.5) for j in range(3))
+                shown = dataclasses.replace(seen("cat", 60 * i + 10, encoder="eyes", cut=True), labels=names)
+                items += [said(text, 60 * i + 1, 60 * i + 4), shown]
+            memory.write(items)
+
+
+@pytest.mark.parametrize("width", [pytest.param(384, marks=pytest.mark.slow), 768])
+def test_the_budget_is_kept_while_a_wider_encoder_comes(tmp_path, width):
+    fill(tmp_path)
+    watcher = Watcher(tmp_path)
+    with full_memory(tmp_path, BagOfWords(width, "wide")) as memory:
+        watcher.start()
+        receipt = memory.reencode()
+        again = memory.reencode()
+        assert memory.verify().sound
+    assert watcher.stop() <= TOLERANCE * LIMIT
+    assert bytes_of(tmp_path) <= LIMIT
+    assert receipt.texts > 10
+    assert receipt.names >= 100
+    assert (again.texts, again.names) == (0, 0)
+    assert "bag-of-words" not in encoders_of(tmp_path)
+    assert_whole(tmp_path)
+
+
+def test_an_encoder_that_cannot_fit_is_refused_and_nothing_is_lost(tmp_path):
+    fill(tmp_path, num_texts=40)
+    before = rows_of(tmp_path)
+    with full_memory(tmp_path, BagOfWords(3000, "wide")) as memory:
+        with pytest.raises(MemoryFull, match="nothing was changed: raise max_bytes"):
+            memory.reencode()
+        assert memory.search(Query(text="lantern", k=1))
+    assert rows_of(tmp_path) == before
 
 
 def test_a_reader_cannot_reencode(written):
