@@ -7,8 +7,8 @@ the encoder's vectors, made once when it is first needed and then kept as it is.
     decoded as (c + scale * levels) / its length
 
 The 16 levels have the least squared error for normal numbers (Max 1960, table 1). They take 192 bytes for a sentence of
-MiniLM, int8 codes 384. Signs, one bit a number, take 48: they find less of what was seen or said once above 100 kB an
-hour, and no less below (benchmarks/rate.py).
+MiniLM, int8 codes 384. Signs, one bit a number, take 48: they find less of what was seen or said once at every rate
+(benchmarks/rate.py).
 
 Whoever reads vectors decodes them to what int8 codes stand for.
 """
