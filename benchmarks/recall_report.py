@@ -41,7 +41,6 @@ WITHOUT = {
     "no pairs": SHIPPED.model_copy(update={"pair_share": 0.0}),
     "no context": SHIPPED.model_copy(update={"context_reach": 0}),
     "no sentences": SHIPPED.model_copy(update={"sentence_share": 0.0}),
-    "common terms not skipped": SHIPPED.model_copy(update={"common_share": 1.0}),
     "words alone": SHIPPED.model_copy(update={"text_dense_weight": 0.0, "text_lexical_weight": 1.0}),
     "vectors alone": SHIPPED.model_copy(update={"text_dense_weight": 1.0, "text_lexical_weight": 0.0}),
 }

@@ -4,9 +4,10 @@ Both indexes use the porter stemmer over unicode61 (case and accents folded). Th
 itself, so an entry is deleted by giving FTS5 the old text back.
 
 A query becomes a set of quoted terms joined by OR, so no character of it is ever read as FTS5 syntax.
-English function words are skipped, and so are terms in more than `common_share` of the texts: they cost the
-most and say the least. Two terms that follow each other in a question are looked for as a phrase, too, with the words
-that stand between them there: the ordered windows of the sequential dependence model (Metzler and Croft 2005).
+English function words are skipped. Of a question whose terms are in very many texts the rarer ones are read, and the
+others only add to what these found (`search_texts`). Two terms that follow each other in a question are looked for as a
+phrase, too, with the words that stand between them there: the ordered windows of the sequential dependence model
+(Metzler and Croft 2005).
 
 Erasure: deleting leaves delete markers beside the old entries until segments merge. `purge` merges all
 segments into one, which drops both; with `secure_delete` the old pages are zeros then. FTS5's own
@@ -124,15 +125,12 @@ class TextCount:
         return self._num
 
 
-def weigh(connection: sqlite3.Connection, text: str, common_share: float, num_texts: int) -> LexicalQuery:
+def weigh(connection: sqlite3.Connection, text: str, num_texts: int) -> LexicalQuery:
     """Look up the query's terms and weigh each by its inverse document frequency in the texts of this memory.
 
-    A term that no text holds keeps its weight: what the memory lacks must lower the coverage. When all
-    terms are very common, all are kept.
+    A term that no text holds keeps its weight: what the memory lacks must lower the coverage.
     """
     found = {term: _num_with(connection, term) for term in terms_of(text)}
-    limit = max(common_share * num_texts, 20)
-    found = {term: num for term, num in found.items() if num <= limit} or found
     weights = {term: log(1 + (num_texts - num + 0.5) / (num + 0.5)) for term, num in found.items()}
     return LexicalQuery(weights=weights, num_with=found, num_texts=num_texts, phrases=phrases_of(text, found))
 

@@ -51,7 +51,6 @@ from reverie.memory.variety import varied
 from reverie.memory.vectors import ramp
 from reverie.types import Hit, Label, Modality, Query, TextEncoder, TimeSpan
 
-_ALL = 1 << 62
 _RUN_ROWS = 16  # pictures beside a peak that are looked at first
 Rows = Int64[ndarray, "m"]
 
@@ -98,8 +97,8 @@ class Search:
         streams = self.passages.stream_rows(query.stream_ids, query.places)
         with snapshot(self._db):  # counts of one moment: a write in between would make shares of more than all
             num_texts = self._num_texts.of(self._db)
-            words = lexical.weigh(self._db, query.text, self._config.common_share, num_texts)
-            most = self._config.max_postings if num_texts > self._config.exact_rows else _ALL
+            words = lexical.weigh(self._db, query.text, num_texts)
+            most = self._config.max_postings
             matches = lexical.search_texts(self._db, words, most)
             matches += lexical.search_phrases(self._db, words, self._config.pair_share, most)
             named = lexical.search_labels(self._db, words)

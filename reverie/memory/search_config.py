@@ -51,9 +51,8 @@ class SearchConfig(BaseModel):
     max_postings: int = Field(
         20_000,
         ge=0,
-        description="Then, rows to read for the rarer words, for phrases, for names; other words add to those only.",
+        description="Rows to read for the rarer words, for phrases, for names; other words add to those only.",
     )
-    common_share: float = Field(0.2, gt=0, le=1, description="Terms in more than this share of the texts are skipped.")
     look_cosine_range: tuple[float, float] = Field(
         (0.6, 0.9), description="Cosines of pictures of other things and of the same thing: for what was taught."
     )

@@ -169,12 +169,7 @@ def test_fused_scores_equal_a_naive_computation_in_floats(talk):
         idf = {}
         for term in terms:
             n = sum(term in words for words in documents)
-            if n <= max(config.common_share * len(documents), 20):
-                idf[term] = max(1e-6, np.log((len(documents) - n + 0.5) / (n + 0.5)))
-        if not idf:  # all very common: all kept
-            for term in terms:
-                n = sum(term in words for words in documents)
-                idf[term] = max(1e-6, np.log((len(documents) - n + 0.5) / (n + 0.5)))
+            idf[term] = max(1e-6, np.log((len(documents) - n + 0.5) / (n + 0.5)))
         dense = vectors @ encoder.encode([question])[0]
         pairs = list(pairwise(idf))
         num_with_pair = {pair: sum(pair in pairwise(words) for words in documents) for pair in pairs}
@@ -331,7 +326,7 @@ def test_a_forgotten_phrase_is_not_found(memory):
     memory.write([said("the copper lantern", 0, 1), said("a lantern of copper", 1000, 1001)])
     memory.forget(span=span(0, 10))
     assert [hit.text for hit in memory.search(Query(text="copper lantern", k=5))] == ["a lantern of copper"]
-    query = weigh(memory._store.reader, "copper lantern", common_share=1.0, num_texts=1)
+    query = weigh(memory._store.reader, "copper lantern", num_texts=1)
     assert [match.ids.tolist() for match in search_phrases(memory._store.reader, query, 0.5, 100)] == [[]]
 
 

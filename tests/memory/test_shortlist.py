@@ -99,7 +99,7 @@ def test_what_was_just_said_is_found_beyond_the_full_scan(tmp_path):
 def test_common_words_add_to_what_rarer_ones_name(folder):
     with Memory.open(folder, text_encoder=BagOfWords()) as memory:
         db = memory._store.reader
-        query = weigh(db, "lantern 7 copper", common_share=1.0, num_texts=1500)
+        query = weigh(db, "lantern 7 copper", num_texts=1500)
         whole = {match.coverage: match for match in search_texts(db, query, 10**9)}
         part = search_texts(db, query, 0)
         rarest = max(part, key=lambda match: match.coverage)
@@ -114,7 +114,7 @@ def test_common_words_add_to_what_rarer_ones_name(folder):
 def test_phrases_of_rare_words_are_read_first(folder):
     with Memory.open(folder, text_encoder=BagOfWords()) as memory:
         db = memory._store.reader
-        query = weigh(db, "copper lantern 17 river bridge", common_share=1.0, num_texts=1500)
+        query = weigh(db, "copper lantern 17 river bridge", num_texts=1500)
         texts = dict(db.execute("SELECT id, text FROM observation"))
 
         def holding(phrase):
@@ -221,7 +221,7 @@ def test_a_sentence_said_again_and_again_does_not_hide_the_rest(tmp_path):
         others = [f"red {word} flowers" for word in WORDS[:5]]
         memory.write([said(text, 900_000 + 400 * i, 900_003 + 400 * i) for i, text in enumerate(others)])
     (full,), (short,) = (
-        searched(tmp_path, [Query(text="water the red flowers", k=6)], common_share=1.0, **options)
+        searched(tmp_path, [Query(text="water the red flowers", k=6)], **options)
         for options in ({}, SMALL)
     )
     assert len({hit.text for hit in full}) > 3
