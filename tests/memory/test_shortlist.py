@@ -221,8 +221,7 @@ def test_a_sentence_said_again_and_again_does_not_hide_the_rest(tmp_path):
         others = [f"red {word} flowers" for word in WORDS[:5]]
         memory.write([said(text, 900_000 + 400 * i, 900_003 + 400 * i) for i, text in enumerate(others)])
     (full,), (short,) = (
-        searched(tmp_path, [Query(text="water the red flowers", k=6)], **options)
-        for options in ({}, SMALL)
+        searched(tmp_path, [Query(text="water the red flowers", k=6)], **options) for options in ({}, SMALL)
     )
     assert len({hit.text for hit in full}) > 3
     assert {(hit.text, round(hit.score, 5)) for hit in short} == {(hit.text, round(hit.score, 5)) for hit in full}
