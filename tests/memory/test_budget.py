@@ -288,8 +288,8 @@ def with_notes(memory):
 def with_names(memory):
     memory.write([said("hello", 2, 4)])
     look = BagOfWords().encode(["cat"])
-    for k in range(9):
-        aliases = tuple(f"alias {k} {j} " + "z" * 70 for j in range(300))
+    for k in range(21):
+        aliases = tuple(f"alias {k} {j} " + "z" * 70 for j in range(120))
         memory.teach(f"n{k}", looks=look, encoder="bag-of-words", aliases=aliases)
 
 
