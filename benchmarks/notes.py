@@ -40,14 +40,8 @@ def recalls(dialogue: Dialogue, encoder: MiniLM, folder: Path) -> tuple[list[flo
     plain, linked = list[float](), list[float]()
     with Memory.open(folder, text_encoder=encoder, mode="w") as memory:
         memory.write([StreamStart(stream_id="talk", uri="", live=False, has_video=False, has_audio=True)])
-        memory.write(
-            [
-                Observation(
-                    stream_id="talk", seq=0, span=TimeSpan(start_ns=0, end_ns=ns(1)), modality=Modality.SPEECH,
-                    text="hi",
-                )
-            ]
-        )  # fmt: skip
+        long = TimeSpan(start_ns=0, end_ns=ns(10 * len(dialogue.turns)))
+        memory.write([Observation(stream_id="talk", seq=0, span=long, modality=Modality.SPEECH, text="hi")])
         place = {}
         for number, turn in enumerate(dialogue.turns):
             about = TimeSpan(start_ns=ns(10 * number), end_ns=ns(10 * number + 4))
