@@ -28,7 +28,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.report import arguments, progress, publish, table
 from demos.sample.words import load_sentences
-from reverie.memory import Memory
+from reverie.memory import Memory, MemoryConfig
+from reverie.memory.search_config import SearchConfig
 from reverie.perception.minilm import MiniLM
 from reverie.perception.prosody import Prosody, UsualVoice, prosody_of
 from reverie.types import Hit, Modality, Observation, Query, TimeSpan, ns
@@ -107,8 +108,8 @@ def area(values: Sequence[float], positive: Sequence[bool]) -> float:
     return float((above > below).mean() + 0.5 * (above == below).mean())
 
 
-def rank(memory: Memory, text: str, mood: str) -> Iterator[tuple[str, Hit | None]]:
-    """The best hit of each way."""
+def rank(memory: Memory, plain: Memory, text: str, mood: str) -> Iterator[tuple[str, Hit | None]]:
+    """The best hit of each way; what is ordered by words alone is read by `plain`, where copies count as much."""
     low, high = RANGES[mood]
 
     def far(hit: Hit) -> float:
@@ -116,7 +117,7 @@ def rank(memory: Memory, text: str, mood: str) -> Iterator[tuple[str, Hit | None
         return max(low - hit.arousal, hit.arousal - high, 0.0)
 
     query = Query(text=text, k=20, modalities=(Modality.SPEECH,))
-    by_words = sorted(memory.search(query), key=lambda hit: -hit.score)
+    by_words = sorted(plain.search(query), key=lambda hit: -hit.score)
     yield "words alone", by_words[0]
     yield "only in the range", next((hit for hit in by_words if far(hit) == 0), None)
     for most in (20, 5):
@@ -137,11 +138,13 @@ def found_at_1(spoken: Sequence[Utterance], values: Sequence[float], seed: int) 
             )
             for number, (said, value) in enumerate(zip(spoken, values, strict=True))
         ])  # fmt: skip
-        for number, said in enumerate(spoken):
-            words = said.text.split()
-            fragment = " ".join(word for word in words if rng.random() < 0.5) or words[0]
-            for way, hit in rank(memory, fragment, said.mood):
-                right.setdefault(way, []).append(hit is not None and hit.span.start_ns == ns(60 * number))
+        copies_count = MemoryConfig(search=SearchConfig(copy_share=1.0), remember_recalls=False)
+        with Memory.open(folder, text_encoder=MiniLM(), config=copies_count) as plain:
+            for number, said in enumerate(spoken):
+                words = said.text.split()
+                fragment = " ".join(word for word in words if rng.random() < 0.5) or words[0]
+                for way, hit in rank(memory, plain, fragment, said.mood):
+                    right.setdefault(way, []).append(hit is not None and hit.span.start_ns == ns(60 * number))
     return {way: float(np.mean(values)) for way, values in right.items()}
 
 
