@@ -37,14 +37,10 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
 
     `dry_run`: in one transaction that is undone, whatever it takes of the log.
     """
-    begun, derived_before = None, _derived(store.writer)
-    texts = _texts(store.writer, target)
-    large = room is not None and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2
-    if dry_run:
-        begun = Erased()
-    elif room is not None and large:
-        begun = _begin(store, room, target, texts, gap_ns)
-    stepwise = room is not None and large and not dry_run
+    derived_before, texts = _derived(store.writer), _texts(store.writer, target)
+    begun, stepwise = Erased() if dry_run else None, False
+    if room is not None and not dry_run and bytes_to_change(store.writer, target) > room.budget.log_bytes // 2:
+        begun, stepwise = _begin(store, room, target, texts, gap_ns), True
     with store.transaction(synced=not dry_run, undone=dry_run) as db, erasing(db, begun, stepwise) as erased:
         streams = streams_of(db, target)
         if target.entity is not None:
@@ -59,11 +55,7 @@ def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, d
     if dry_run:
         store.checkpoint()
     elif room is not None and stepwise:
-        erased.labels += room.drop_unused_labels()
-        with store.transaction() as db:
-            drop_unused(db)
-        room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
-        room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
+        _end(store, room, erased)
     return erased
 
 
@@ -79,6 +71,15 @@ def _begin(store: Store, room: Room, target: Target, texts: list[str], gap_ns: i
     else:
         room.in_steps(lambda db, most: erase_some(db, target, most, erased))
     return erased
+
+
+def _end(store: Store, room: Room, erased: Erased) -> None:
+    """Let go of names that nothing uses any more, and of what the text index marks as removed, in steps."""
+    erased.labels += room.drop_unused_labels()
+    with store.transaction() as db:
+        drop_unused(db)
+    room.in_steps(lambda db, _: lexical.purge_some(db, -_MERGE_PAGES), at_most=1)
+    room.in_steps(lambda db, _: lexical.purge_some(db, _MERGE_PAGES))
 
 
 def _texts(db: sqlite3.Connection, target: Target) -> list[str]:

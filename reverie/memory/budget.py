@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator
 
 from reverie.memory.names import LABEL_BYTES
 from reverie.memory.pictures import bytes_on_disk
@@ -24,7 +24,7 @@ from reverie.types import Gap, Item, Observation, StreamStart
 
 HIGH, LOW = 0.97, 0.92  # of the budget: above the low mark every write demotes a little, above the high one it must
 _BLOCK_BYTES = 4096
-_INDEXED_BYTES = 3  # of rows for a byte of text: itself, its entry in an index, and pages that are not full
+INDEXED_BYTES = 3  # of rows for a byte of text: itself, its entry in an index, and pages that are not full
 _PARTS, _LOG_PARTS = 64, 4  # of the budget in one transaction about a 64th, and 4 times that in the log
 _VISIT_BYTES = 400  # of a row with its votes and index entries
 _STREAM_BYTES = 3 * _BLOCK_BYTES  # of index pages that the first row of each stream in a part changes
@@ -104,8 +104,7 @@ class Budget:
         part: list[Item] = []
         known: set[str] = set()
         streams: set[str] = set()
-        known_called: set[str] = set()
-        followed: set[tuple[str, int]] = set()
+        stored: set[Hashable] = set()  # once in a call: most are there already
         row_bytes = picture_bytes = 0
         for item in items:
             rows, picture = self._needed(item)
@@ -113,13 +112,9 @@ class Budget:
             new = {name for name in _names(item) if name in embedded} - known
             known |= new
             rows += sum(LABEL_BYTES + _text_bytes(name) for name in new)
-            called = _called(item) - known_called  # once in a call: most are there already
-            known_called |= called
-            rows += sum(map(_text_bytes, called))
-            for box in item.boxes if isinstance(item, Observation) else ():
-                if (visit := (item.stream_id, box.track_id)) not in followed:  # once in a call: it may be a new one
-                    followed.add(visit)
-                    rows += _VISIT_BYTES + _text_bytes(box.name)
+            once = _once(item)
+            rows += sum(num_bytes for key, num_bytes in once.items() if key not in stored)
+            stored |= once.keys()
             if part and (
                 row_bytes + rows > self.part_bytes or picture_bytes + picture > _PICTURE_PARTS * self.part_bytes
             ):
@@ -161,10 +156,15 @@ def _names(item: Item) -> Iterator[str]:
         yield from (box.name for box in item.boxes)
 
 
-def _called(item: Item) -> set[str]:
-    """What is stored once however many items have it: the name of the stream, and of the encoder."""
-    return {item.stream_id, item.encoder} if isinstance(item, Observation) else {item.stream_id}
+def _once(item: Item) -> dict[Hashable, int]:
+    """What is stored once however many items have it, with its bytes: names of stream and encoder, visits."""
+    once: dict[Hashable, int] = {item.stream_id: _text_bytes(item.stream_id)}
+    if isinstance(item, Observation):
+        once[item.encoder] = _text_bytes(item.encoder)
+        for box in item.boxes:
+            once[item.stream_id, box.track_id] = _VISIT_BYTES + _text_bytes(box.name)
+    return once
 
 
 def _text_bytes(text: str) -> int:
-    return _INDEXED_BYTES * len(text.encode())
+    return INDEXED_BYTES * len(text.encode())

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from reverie.memory import entities, episodes, facts, familiarity, lexical, notes, pins, word_filters
+from reverie.memory.budget import INDEXED_BYTES
 from reverie.memory.erase_faded import drop_faded_pictures, drop_faded_visits
 from reverie.memory.events import summarise
 from reverie.memory.names import LABEL_BYTES, drop_labels, drop_unused_encoders, unused_labels
@@ -42,8 +43,7 @@ _FAR_NS = 1 << 62
 _MAX_FOUND = 100
 _LOG_BYTES = 1500  # of deleting one observation: pages of the table, of its vectors and of three indexes
 _VISIT_BYTES, _NOTE_BYTES, _TAUGHT_BYTES = 1200, 4096, 1000  # the same of a visit, a note, and a template or an alias
-_LABELS_A_ROW, _ROWS_A_NOTE = 12, 6
-_INDEXED_BYTES = 3  # for a byte of text
+_LABELS_A_ROW, _ROWS_A_NOTE = 12, 6  # at most; a note counts as so many rows in a step
 _LASTING = (MODALITY_CODES[Modality.VISION], MODALITY_CODES[Modality.OBJECTS])
 
 
@@ -134,7 +134,7 @@ def fewer_of(db: sqlite3.Connection, rows: Iterable[int], most: int) -> int:
     """How many of these observations count as `most` rows without text do; one at least."""
     left, size = most * ROW_BYTES, "SELECT length(text) + coalesce(length(words), 0) FROM observation WHERE id = ?"
     for number, row in enumerate(rows):
-        left -= ROW_BYTES + _INDEXED_BYTES * int(db.execute(size, (row,)).fetchone()[0])
+        left -= ROW_BYTES + INDEXED_BYTES * int(db.execute(size, (row,)).fetchone()[0])
         if left < 0:
             return max(number, 1)
     return most
@@ -155,7 +155,7 @@ def bytes_to_change(db: sqlite3.Connection, target: Target) -> int:
         num_bytes += visits * _VISIT_BYTES + noted * _NOTE_BYTES
     (labels,) = db.execute("SELECT count(*) FROM label").fetchone()
     (index_bytes,) = db.execute("SELECT coalesce(sum(length(block)), 0) FROM observation_text_data").fetchone()
-    num_bytes += rows * _LOG_BYTES + _INDEXED_BYTES * text_bytes + min(labels, rows * _LABELS_A_ROW) * LABEL_BYTES
+    num_bytes += rows * _LOG_BYTES + INDEXED_BYTES * text_bytes + min(labels, rows * _LABELS_A_ROW) * LABEL_BYTES
     if target == Target():
         taught = "SELECT (SELECT count(*) FROM template) + (SELECT count(*) FROM alias)"
         num_bytes += int(db.execute(taught).fetchone()[0]) * _TAUGHT_BYTES
