@@ -53,7 +53,7 @@ DAY_NS = ns(86400.0)
 BATCH = 256
 PLAIN = MemoryConfig(max_bytes=None, remember_recalls=False, consolidate_every_s=1e9)  # no summaries
 K, POWER, SEED = 8, 4, 0
-COLUMNS = tuple(f"{length}{name}" for length in LENGTHS for name in ("", ", others"))
+COLUMNS = {f"{length}{name}": f"{length} words{name}" for length in LENGTHS for name in ("", ", others")}
 NUM_CHOSEN_ON = 2  # the first books: how large filters of words may be was chosen on them
 CERTAIN = 0.5  # share of the words of a segment
 FILTER_BITS = {"accuracy": 128, "without_filters": 0}  # of a minute
@@ -178,7 +178,7 @@ def accuracy(memory: Memory, pairs: Sequence[Pair]) -> dict[str, float]:
         first, second = (located(memory, pair, segment) for segment in pair.segments)
         decided = first is not None and second is not None and first != second
         right.append(first < second if decided else coin.random() < 0.5)
-    chosen_on = sorted({pair.book for pair in pairs}, key=[pair.book for pair in pairs].index)[:NUM_CHOSEN_ON]
+    chosen_on = sorted({pair.book for pair in pairs})[:NUM_CHOSEN_ON]
     return {
         f"{length}{name}": round(100 * float(np.mean(part)), 1)
         for length in LENGTHS
@@ -251,8 +251,7 @@ def main() -> None:
     ]  # fmt: skip
     rows.append(("chance", *[50.0] * len(COLUMNS), ""))
     rows.append(("language models without the text (paper)", *["below 60"] * len(COLUMNS), ""))
-    headings = (f"{column.replace(',', ' words,') if ',' in column else f'{column} words'}" for column in COLUMNS)
-    body = table(("pairs in the right order, %", *headings, "share kept"), rows)
+    body = table(("pairs in the right order, %", *COLUMNS.values(), "share kept"), rows)
     body += f"\n\n{len(pairs)} pairs of {len(books)} books; {whole} bytes of text. {_NOTE}"
     publish(
         "booksort", "Book-SORT on compressed memory", body, {**figures, "pairs": len(pairs), "chance": 50.0}, args.json

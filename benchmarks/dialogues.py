@@ -23,7 +23,7 @@ from reverie.memory.search_config import SearchConfig
 from reverie.types import EndOfStream, Hit, Item, Modality, Observation, Query, StreamStart, TextEncoder, TimeSpan, ns
 
 SPEAKING_S, TURN_S = 4.0, 10.0  # a turn lasts 4 s and the next one begins 10 s after it began
-SESSION_GAP_S, WIDE_K, LENT = 1800.0, 200, 0.3
+SESSION_GAP_S, WIDE_K, LENT = 1800.0, 200, 0.3  # drilling down: between sessions; hits read; of a session's best
 STREAM = "dialogue"
 Ranks = Sequence[int]  # of turns by number, best first
 
