@@ -9,7 +9,7 @@ of `MemoryConfig` is changed in the module that holds it while the stream is wri
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from math import log
 from pathlib import Path
@@ -26,24 +26,16 @@ from reverie.memory import MemoryConfig, demotion, merging, retention, thinning
 from reverie.memory.search_config import SearchConfig
 
 K = 5
-Score = Callable[[float, float, int, float, int], float]
 
 
-@contextmanager
-def scored(score: Score) -> Iterator[None]:
-    """Events are demoted by another score than retention's; its arguments are the same."""
-    with patch.object(retention, "score", score):
-        yield
-
-
-def weighted(age: float = 1.0, standing_out: float = 1.0) -> Around:
-    """How old an event is, and how much it stands out, count so many times as much."""
-    shipped = retention.score
-
-    def score(days: float, stands_out: float, level: int, long_s: float, strength: int = 1) -> float:
-        return shipped(age * days, standing_out * stands_out, level, long_s, strength)
-
-    return lambda: scored(score)
+def weighted(age: float = 1.0, surprise: float = 1.0, repeats: float = 1.0) -> Around:
+    """How old an event is, how surprising, how often it was repeated: each counts so many times as much."""
+    score, strength_of = retention.score, retention.strength_of
+    return lambda: patch.multiple(
+        retention,
+        score=lambda days, *others: score(age * days, *others),
+        strength_of=lambda own, taken_in, recalled: strength_of(surprise * own, repeats * taken_in, recalled),
+    )
 
 
 @contextmanager
@@ -78,8 +70,9 @@ def variants(config: MemoryConfig) -> dict[str, tuple[MemoryConfig, Around]]:
 
     return {
         "shipped": (config, nullcontext),
-        "surprise and repeats off": (config, weighted(standing_out=0.0)),
-        "surprise and repeats ten times": (config, weighted(standing_out=10.0)),
+        "surprise off": (config, weighted(surprise=0.0)),
+        "repeats off": (config, weighted(repeats=0.0)),
+        "surprise and repeats ten times": (config, weighted(surprise=10.0, repeats=10.0)),
         "age off": (config, weighted(age=0.0)),
         "forgetting = fifo": option(forgetting="fifo"),
         "forgetting = lifo": option(forgetting="lifo"),

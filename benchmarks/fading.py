@@ -11,8 +11,9 @@ stays as it is; in the others four sentences with a word of their own are said. 
 again, five of them a day. The last day is still being watched.
 At the end: which are still there word for word, of those that were asked for, and of the older and newer half of the
 others; what of the last day is as fine as it came; how many events a timeline lists. `retention` once more without each
-of its parts; without merging repeats there, too, where the room stays empty for the last eight of ten minutes a day
-(`nights`); and with a note about each of the fortieth instead of asking (`noted`), with and without counting links.
+of its parts; without surprise, repeats and the merging of repeats there, too, where the room stays empty for the last
+eight of ten minutes a day (`nights`); and with a note about each of the fortieth instead of asking (`noted`), with and
+without counting links.
 
 Places: the same days, in the hall but every fifth in the attic, and nothing is asked; which place's words are kept.
 """
@@ -82,7 +83,7 @@ def fade(memory: Memory, level: int) -> None:
             ).fetchall()
             demoted = Demoted()
             for (event,) in rows:
-                demote(db, event, demoted, picture_worth=1e9)
+                demote(db, event, demoted, frame_strength=1e9)
         memory._store.pictures.remove(demoted.pictures)
     memory._store.reclaim()
 
@@ -250,14 +251,15 @@ def main() -> None:
     folder = work / "policy"
     policies = {policy: policy_kept(folder, forgetting=policy) for policy in POLICIES}
     policies["retention, recalls not remembered"] = policy_kept(folder, remember_recalls=False)
-    for name, told in (
-        ("age", {"age": 0.0}), ("surprise and repeats", {"standing_out": 0.0}),
-    ):  # fmt: skip
-        with weighted(**told)():
+    for name in ("age", "surprise"):
+        with weighted(**{name: 0.0})():
             policies[f"retention, {name} off"] = policy_kept(folder)
     policies["retention, short term not spared"] = policy_kept(folder, short_term_s=0.0)
     policies["retention, repeats not merged"] = without_repeats(lambda: policy_kept(folder))
     policies["retention, nights"] = policy_kept(folder, nights=True)
+    for name in ("surprise", "repeats"):
+        with weighted(**{name: 0.0})():
+            policies[f"retention, nights, {name} off"] = policy_kept(folder, nights=True)
     policies["retention, nights, repeats not merged"] = without_repeats(lambda: policy_kept(folder, nights=True))
     policies["retention, noted"] = policy_kept(folder, noted=True)
     with patch.object(retention, "_links_by_stream", lambda db: {}):

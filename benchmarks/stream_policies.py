@@ -24,7 +24,7 @@ from dataclasses import replace
 import numpy as np
 
 from benchmarks.composed import Composed
-from reverie.memory.retention import score
+from reverie.memory.retention import score, strength_of
 from reverie.types import Label, Modality, Observation, TextEncoder, TimeSpan
 
 Keep = Callable[[Composed, float], list[Observation]]  # a share in (0, 1] of the stream
@@ -70,7 +70,7 @@ def deletion(stream: Composed, share: float, events: Sequence[tuple[int, float]]
         own[max(int(np.searchsorted(starts_ns, item.span.start_ns, side="right")) - 1, 0)].append(item)
     days = (stream.end_ns - starts_ns) / 86_400e9
     kept: list[Observation] = []
-    for place in sorted(own, key=lambda place: -score(float(days[place]), events[place][1], 0, 0.0)):
+    for place in sorted(own, key=lambda place: -score(float(days[place]), strength_of(events[place][1], 0, 1), 0, 0.0)):
         if len(kept) >= share * len(stream.observations):
             break
         kept += own[place]

@@ -26,7 +26,7 @@ from reverie.memory import episodes, word_filters
 from reverie.memory.coarse_codes import recode
 from reverie.memory.events import summarise
 from reverie.memory.merging import MAX_TEXT_BYTES, join_events, neighbours, sum_up
-from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, worth
+from reverie.memory.retention import EPISODE_LEVEL, LAST_LEVEL, strength_of
 from reverie.memory.schema import MODALITIES
 from reverie.memory.stretches import (
     INSIDE,
@@ -61,7 +61,7 @@ def demote(
     db: sqlite3.Connection,
     event: int,
     demoted: Demoted,
-    picture_worth: float,
+    frame_strength: float,
     word_bits: int = WORD_BITS,
     max_text_bytes: int = MAX_TEXT_BYTES,
     need: Need = "some",
@@ -71,7 +71,7 @@ def demote(
     An episode goes lower by joining the neighbouring episode of its stream that makes the shorter whole, which is of
     level 3 again. `need` of space: for `some` it joins one of about its length, or waits for it; for `more` any; one
     that is alone stays until `all` is needed, then gives up half of what it has, and at last all.
-    `picture_worth`: at level 2 an event keeps its key frame if it stands out by more (see `retention.worth`).
+    `frame_strength`: at level 2 an event keeps its key frame if it is stronger (see `retention.strength_of`).
     `word_bits`: of the filter of a minute's words. `max_text_bytes`: of an episode's sentences.
     """
     stretch = stretch_of(db, event)
@@ -83,7 +83,7 @@ def demote(
         thin(db, stretch, demoted)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (REPRESENTATIVES_LEVEL, event))
     elif stretch.level == REPRESENTATIVES_LEVEL:
-        _to_codes(db, stretch, demoted, picture_worth)
+        _to_codes(db, stretch, demoted, frame_strength)
         db.execute("UPDATE event SET level = ? WHERE id = ?", (CODES_LEVEL, event))
     else:
         others = neighbours(db, stretch, patient=need == "some")
@@ -117,12 +117,12 @@ def demote(
     return stretch.event
 
 
-def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, picture_worth: float) -> None:
+def _to_codes(db: sqlite3.Connection, stretch: Stretch, demoted: Demoted, frame_strength: float) -> None:
     ids = [row for (row,) in select(db, "id", stretch, (VISION, *TEXT_CODES))]
     for table in ("vector", "sentence"):
         demoted.rows += recode(db, table, ids)
     standing_out = db.execute("SELECT surprise, repeats, strength FROM event WHERE id = ?", (stretch.event,)).fetchone()
-    if worth(*standing_out) <= picture_worth:
+    if strength_of(*standing_out) <= frame_strength:
         drop_pictures(db, stretch, demoted)
 
 

@@ -1,11 +1,12 @@
 """Which event is made coarser next: the one with the lowest score, by one of five policies.
 
-`retention`, the default, is e^(-t/5S) (1 + surprise + repeats + links), t in days since the event's end or its last
-recall by the wall clock of its stream: MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has
-the inverse), where S starts at 1 and grows by 1 with every recall, with what makes an event stand out on top. Links are
-what was derived and rests on the event: statements of valid facts, notes, showings of taught entities. A form of level
-l is c = 4^l times as worth keeping as the whole, and a merged episode more the longer it is, so that one water level
-sinks through all levels. Scores are logarithms: years do not underflow.
+`retention`, the default, is e^(-t/5S), t in days since the event's end or its last recall by the wall clock of its
+stream: MemoryBank's formula as printed (Zhong et al. 2024, section 3.3; its code has the inverse). There S starts at 1
+and grows by 1 with every recall; here also by what makes an event stand out: its surprise, the repeats that it took in,
+and its links, which are what was derived and rests on it (statements of valid facts, notes, showings of taught
+entities). As a factor beside the exponential these would be worth days, and nothing over months. A form of level l is
+c = 4^l times as worth keeping as the whole, and a merged episode more the longer it is, so that one water level sinks
+through all levels. Scores are logarithms: years do not underflow.
 
 The others are those of the Spatially-Aware Transformer (Cho et al. 2024, section 4.2) for comparison: the oldest first
 (`fifo`), the newest first (`lifo`), and what was visited least or most often first, the oldest of equals. Each takes an
@@ -21,7 +22,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from math import log, log1p
+from math import log
 from typing import Any, Literal
 
 import numpy as np
@@ -79,14 +80,14 @@ class Ranking:
         self._visits = _visits_by_place(db) if by_visits else Counter[str]()
         self._links = _links_by_stream(db) if policy == "retention" else dict[int, _Links]()
         self._read: list[Victim] = []
-        self._worths: list[float] = []
+        self._strengths: list[float] = []
         self._last_event = 0
 
     def read(self, most: int = _ALL) -> bool:
         """Score so many more closed events. False when these were the last."""
         rows = self._db.execute(_EVENTS + "AND e.id > ? ORDER BY e.id LIMIT ?", (self._last_event, most)).fetchall()
         self._read.extend(self._scored(rows))
-        self._worths.extend(worth(row[5], row[8], row[6]) for row in rows)
+        self._strengths.extend(strength_of(row[5], row[8], row[6]) for row in rows)
         self._last_event = rows[-1][0] if rows else self._last_event
         return len(rows) == most
 
@@ -104,10 +105,10 @@ class Ranking:
         return [victim for victim in self._read if victim[2] not in spared]
 
     def outstanding(self, share: float) -> float:
-        """The worth that this share of the closed events do not pass; 0 when there is none."""
+        """The strength, links apart, that this share of the closed events do not pass; 0 when there is none."""
         self.read()
-        place = int(len(self._worths) * share)
-        return float(np.partition(self._worths, place)[place]) if self._worths else 0.0
+        place = int(len(self._strengths) * share)
+        return float(np.partition(self._strengths, place)[place]) if self._strengths else 0.0
 
     def again(self, event: int) -> Victim | None:
         """An event with the score that it has now, by the links of the last ranking, None when it is no more."""
@@ -120,8 +121,8 @@ class Ranking:
             if self._policy == "retention":
                 days = max(self._now_ns - max(wall_ns, recalled or wall_ns), 0) / NS_PER_S / _DAY_S
                 links = self._links.get(stream)
-                standing_out = surprise + repeats + (links.num_in(start, end) if links else 0)
-                value = score(days, standing_out, level, (end - start) / NS_PER_S, strength)
+                stands_out = strength_of(surprise, repeats, strength) + (links.num_in(start, end) if links else 0)
+                value = score(days, stands_out, level, (end - start) / NS_PER_S)
             else:
                 value = self._order_of(wall_ns, self._visits[place] if place else strength - 1)
                 value += _LAST if level >= EPISODE_LEVEL else 0.0
@@ -132,15 +133,15 @@ class Ranking:
         return float(ordered.get(self._policy, -visits))
 
 
-def score(age_days: float, standing_out: float, level: int, duration_s: float, strength: int = 1) -> float:
-    """Logarithm of retention times the factor of the level. `standing_out`: surprise, repeats and links."""
+def score(age_days: float, strength: float, level: int, duration_s: float) -> float:
+    """Logarithm of retention times the factor of the level."""
     longer = log(max(duration_s, 1.0) / _EPISODE_S) if level >= EPISODE_LEVEL else 0.0
-    return -age_days / (_FADES_IN_DAYS * strength) + log1p(max(standing_out, 0.0)) + level * _LEVEL_FACTOR + longer
+    return -age_days / (_FADES_IN_DAYS * strength) + level * _LEVEL_FACTOR + longer
 
 
-def worth(surprise: float, repeats: int, strength: int) -> float:
-    """How much an event stands out, whatever its age: decides which key frames outlive level 1."""
-    return log1p(max(surprise, 0.0) + repeats) + log(strength)
+def strength_of(surprise: float, repeats: int, recalled: int) -> float:
+    """S without links; `recalled` is 1 and 1 more with each recall. It decides which key frames outlive level 1."""
+    return recalled + repeats + max(surprise, 0.0)
 
 
 def now_ns(db: sqlite3.Connection) -> int:

@@ -184,7 +184,7 @@ class Room:
         ranked = self._ranking.victims(short_term_ns, most_rows)
         heapify(ranked)
         self._ranked, self._next_ranking, self._fresh_bytes = ranked, None, 0
-        self._picture_worth = self._ranking.outstanding(_WITHOUT_PICTURE)
+        self._frame_strength = self._ranking.outstanding(_WITHOUT_PICTURE)
         return ranked
 
     def _rank_ahead(self, num_events: int) -> None:
@@ -222,7 +222,7 @@ class Room:
                 value, _, event = heappop(ranked)
                 again = self._ranking.again(event)
                 if again is not None and again[0] <= value:  # else it was recalled or took in others since
-                    left = demote(db, event, demoted, self._picture_worth, self._word_bits, self._max_text_bytes, need)
+                    left = demote(db, event, demoted, self._frame_strength, self._word_bits, self._max_text_bytes, need)
                     again = None if left is None else self._ranking.again(left)
                 if again is not None:
                     heappush(ranked, again)

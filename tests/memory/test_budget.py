@@ -519,7 +519,7 @@ def test_what_became_coarse_codes_gives_its_pages_back(tmp_path):
             taken.append(pages.fetchone()[0])
             with memory._store.transaction() as db:
                 for event in memory.timeline():
-                    demote(db, event.event_id, Demoted(), picture_worth=0.0)
+                    demote(db, event.event_id, Demoted(), frame_strength=0.0)
         assert memory.verify().sound
     whole, representatives, codes = taken
     assert representatives <= whole
@@ -534,7 +534,7 @@ def test_what_is_left_of_events_fills_its_pages(tmp_path):
         for _ in range(2):
             for event in memory.timeline():
                 with memory._store.transaction() as db:
-                    demote(db, event.event_id, Demoted(), picture_worth=0.0)
+                    demote(db, event.event_id, Demoted(), frame_strength=0.0)
             unused, size = memory._store.writer.execute(
                 "SELECT sum(unused), sum(pgsize) FROM dbstat WHERE name IN ('vector', 'observation')"
             ).fetchone()

@@ -138,7 +138,7 @@ def test_an_episode_is_what_is_left_when_its_events_have_faded(tmp_path):
         with memory._store.transaction() as db:
             for _ in range(3):
                 for (event,) in db.execute("SELECT id FROM event ORDER BY start_ns").fetchall():
-                    demote(db, event, Demoted(), picture_worth=0.0)
+                    demote(db, event, Demoted(), frame_strength=0.0)
         assert [event.span for event in memory.timeline()] == [episode.span for episode in before]
         for episode, event in zip(memory.episodes(), memory.timeline(), strict=True):
             assert event.level == 3
@@ -147,7 +147,7 @@ def test_an_episode_is_what_is_left_when_its_events_have_faded(tmp_path):
         assert verify(tmp_path).sound
         with memory._store.transaction() as db:
             (event,) = db.execute("SELECT id FROM event ORDER BY start_ns LIMIT 1").fetchone()
-            demote(db, event, Demoted(), picture_worth=0.0)
+            demote(db, event, Demoted(), frame_strength=0.0)
         assert len(memory.episodes()) == len(before) - 1
         assert verify(tmp_path).sound
     assert_whole(tmp_path)
@@ -162,11 +162,11 @@ def test_a_short_episode_waits_for_its_other_neighbour_rather_than_join_a_long_o
             with memory._store.transaction() as db:
                 for event in memory.timeline(span):
                     if event.level < level:
-                        demote(db, event.event_id, Demoted(), picture_worth=0.0)
+                        demote(db, event.event_id, Demoted(), frame_strength=0.0)
 
         def join(event, need="some"):
             with memory._store.transaction() as db:
-                return demote(db, event.event_id, Demoted(), picture_worth=0.0, need=need)
+                return demote(db, event.event_id, Demoted(), frame_strength=0.0, need=need)
 
         for level in (1, 2):
             sink(level)

@@ -336,7 +336,7 @@ def test_a_summary_says_no_more_than_what_is_left_and_is_forgotten_with_it(tmp_p
         for _ in range(12):
             with memory._store.transaction() as db:
                 for event in memory.timeline():
-                    demote(db, event.event_id, Demoted(), picture_worth=0.0, need="all")
+                    demote(db, event.event_id, Demoted(), frame_strength=0.0, need="all")
             left = " ".join(row.text for row in memory.rows())
             if max((event.level for event in memory.timeline()), default=9) >= 6:
                 break

@@ -104,7 +104,7 @@ def test_the_quote_stays_when_its_passage_is_made_coarser(tmp_path):
         memory.write([EndOfStream(stream_id="tv", pts_ns=ns(55))])
         with memory._store.transaction() as db:
             for event in memory.timeline() * 4:
-                demote(db, event.event_id, Demoted(), picture_worth=-1.0)
+                demote(db, event.event_id, Demoted(), frame_strength=-1.0)
         assert not any("4711" in row.text for row in memory.rows(modalities=(Modality.SPEECH,)))
         (fact,) = memory.facts("garage", "code")
         assert fact.evidence[0].text == "The code of the garage is 47110815."

@@ -418,7 +418,7 @@ def test_what_comes_before_the_first_event_is_kept_whatever_became_of_that(memor
     for _ in range(steps):
         with memory._store.transaction() as db:
             for event in memory.timeline():
-                demote(db, event.event_id, Demoted(), picture_worth=0.0)
+                demote(db, event.event_id, Demoted(), frame_strength=0.0)
     receipt = memory.write([seen("cat", at) for at in (990, 500, 502, 10)])
     assert (receipt.committed, receipt.late) == (4, 4)
     assert memory.verify().sound

@@ -6,20 +6,20 @@ import pytest
 
 from reverie.clock import ManualClock
 from reverie.memory import Memory, MemoryConfig
-from reverie.memory.retention import Ranking, score, worth
+from reverie.memory.retention import Ranking, score, strength_of
 from reverie.types import EndOfStream, Query, StreamStart, ns
 from tests.memory.worlds import BagOfWords, said, seen, span
 
 HOUR_NS = ns(3600)
 
 
-def test_retention_falls_with_age_and_rises_with_surprise_recalls_and_cheapness():
-    assert score(1.0, 0.2, 0, 30) < score(0.0, 0.2, 0, 30) < score(0.0, 0.9, 0, 30)
-    assert score(1.0, 0.2, 0, 30) < score(1.0, 0.2, 1, 30) < score(1.0, 0.2, 3, 600) < score(1.0, 0.2, 3, 3600)
-    assert score(7.0, 0.0, 1, 30) < score(0.0, 0.0, 0, 30)  # a cheap form of a week ago goes first
-    assert score(5000.0, 0.0, 0, 30) < score(4999.0, 0.0, 0, 30)  # years do not underflow
-    assert score(5.0, 0.0, 0, 30, strength=2) == score(2.5, 0.0, 0, 30)  # e^(-t/5S): recalled once, half as fast
-    assert worth(0.1, 0, 1) < worth(0.1, 1, 1) < worth(0.1, 1, 3)
+def test_retention_falls_with_age_and_rises_with_strength_and_cheapness():
+    assert score(1.0, 1.2, 0, 30) < score(0.0, 1.2, 0, 30) == score(0.0, 1.9, 0, 30)
+    assert score(1.0, 1.2, 0, 30) < score(1.0, 1.2, 1, 30) < score(1.0, 1.2, 3, 600) < score(1.0, 1.2, 3, 3600)
+    assert score(7.0, 1.0, 1, 30) < score(0.0, 1.0, 0, 30)  # a cheap form of a week ago goes first
+    assert score(5000.0, 1.0, 0, 30) < score(4999.0, 1.0, 0, 30)  # years do not underflow
+    assert score(5.0, 2.0, 0, 30) == score(2.5, 1.0, 0, 30)  # e^(-t/5S): recalled once, half as fast
+    assert 1.0 == strength_of(-0.1, 0, 1) < strength_of(0.2, 0, 1) < strength_of(0.2, 1, 1) < strength_of(0.2, 1, 3)
 
 
 def days(path, forgetting="retention"):
@@ -124,11 +124,12 @@ def test_a_clock_that_leapt_into_the_future_makes_no_other_stream_old(tmp_path):
 
 
 def equals(path, *told):
-    """A memory of four equal events, a stream each, in which these words were said."""
+    """A memory of four equal events of one day, a stream each, in which these words were said, and one of the next."""
     memory = Memory.open(path, text_encoder=BagOfWords(), mode="w", config=MemoryConfig(short_term_s=0))
-    for number in range(4):
+    for number in range(5):
         name = f"day {number}"
-        start = StreamStart(stream_id=name, uri="x", live=False, has_video=True, has_audio=True, wall_anchor_ns=number)
+        at_ns = number if number < 4 else 24 * HOUR_NS
+        start = StreamStart(stream_id=name, uri="x", live=False, has_video=True, has_audio=True, wall_anchor_ns=at_ns)
         words = told[number] if number < len(told) else "river lantern"
         items = [seen("cat", 0, stream_id=name), said(words, 1, 3, stream_id=name)]
         memory.write([start, *items, EndOfStream(stream_id=name, pts_ns=ns(10))])
@@ -137,22 +138,22 @@ def equals(path, *told):
 
 def test_an_event_with_links_outlives_its_equal_without(tmp_path):
     with equals(tmp_path) as memory:
-        assert order(memory, "retention") == [0, 1, 2, 3], "a nanosecond apart: the oldest of equals"
+        assert order(memory, "retention") == [0, 1, 2, 3, 4], "a nanosecond apart: the oldest of equals"
         memory.note("it glitters", stream_id="day 0", about=span(2, 4))
-        assert order(memory, "retention") == [1, 2, 3, 0]
+        assert order(memory, "retention") == [1, 2, 3, 0, 4]
         memory.teach("Tom", stream_id="day 1", span=span(0, 1))
         memory.note("it glitters again", stream_id="day 1", about=span(3, 3))
-        assert order(memory, "retention") == [2, 3, 0, 1], "two are more than one"
+        assert order(memory, "retention") == [2, 3, 0, 1, 4], "two are more than one"
         ranking = Ranking(memory._store.writer, "retention")
         assert all(ranking.again(victim[2]) == victim for victim in ranking.victims(0))
         memory.forget(span=span(2, 4), stream_ids=["day 0"])
-        assert order(memory, "retention")[-1] == 1
+        assert order(memory, "retention")[-2:] == [1, 4]
 
 
 def test_only_facts_that_are_valid_are_links(tmp_path):
     told = ("The code of the garage is 11.", "The code of the garage is 12.", "The code of the garage is 11.")
     with equals(tmp_path, *told) as memory:
         assert len(memory.facts(history=True)) == 3
-        assert order(memory, "retention") == [0, 1, 3, 2]
+        assert order(memory, "retention") == [0, 1, 3, 2, 4]
         memory.forget(stream_ids=["day 1"])
-        assert order(memory, "retention") == [3, 0, 2], "both say what holds now"
+        assert order(memory, "retention") == [3, 0, 2, 4], "both say what holds now"

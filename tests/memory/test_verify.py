@@ -45,7 +45,7 @@ def sound(tmp_path_factory):
         with memory._store.transaction() as db:  # events of every level
             for number, (event,) in enumerate(db.execute("SELECT id FROM event WHERE NOT open LIMIT 3").fetchall()):
                 for _ in range(number + 1):
-                    demote(db, event, demoted, picture_worth=-1.0)
+                    demote(db, event, demoted, frame_strength=-1.0)
         memory._store.pictures.remove(demoted.pictures)
         memory.pin(span(100, 110))
     return root
