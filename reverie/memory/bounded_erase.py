@@ -35,7 +35,7 @@ _DERIVED: Final = ("fact", "note", "entity", "template")
 def erase_within(store: Store, room: Room | None, target: Target, gap_ns: int, dry_run: bool = False) -> Erased:
     """Delete for good: see `erase` and `erase_text`. Files of key frames are left to the caller.
 
-    `dry_run`: in one transaction that is undone, whatever it takes of the log.
+    `dry_run`: in one transaction that is undone, in RAM.
     """
     derived_before, texts = _derived(store.writer), _texts(store.writer, target)
     begun, stepwise = Erased() if dry_run else None, False

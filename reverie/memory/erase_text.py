@@ -3,13 +3,15 @@
 Words match as in the text indexes: whole, in any case, accent and inflection that share a stem, in one text or one
 name. Of names those of classes, sounds and things count, not those of colours. What matches goes:
 
-    utterance, writing, sound, moment   the row with its vectors; its number stays, so that it cannot be sent again
+    utterance, writing, sound, moment   the row with its vectors, also when its timed words hold them; its number stays,
+                                        so that it cannot be sent again
     boxes                               those of the name; the others of the frame stay
     visit                               the row, and votes for the name in the rows of other visits
     fact, note                          the row, when its quote, its names or its text hold the words; a note also
                                         when it is about any of that
     entity                              with its templates, when no span is named
     words of minutes                    whose filter says yes to all of them, or that held one of these
+    gap                                 its reason
     key frames                          of all that was in sight while one of these was heard or seen
 
 Nothing else of that time goes: no gap in the stream, but for pictures where a moment went.
@@ -30,7 +32,7 @@ import numpy as np
 
 from reverie.errors import UsageError
 from reverie.memory import episodes, familiarity, lexical, notes, word_filters
-from reverie.memory.derived import erase_derived, erase_named
+from reverie.memory.derived import erase_derived, erase_named, matching
 from reverie.memory.erase import Erased, erase_rows, fewer_of, still_standing, sum_up_anew
 from reverie.memory.erase_faded import drop_faded_pictures
 from reverie.memory.priming import drop_surprise
@@ -41,6 +43,10 @@ from reverie.types import Modality, TimeSpan
 _VISION = MODALITY_CODES[Modality.VISION]
 _FAR_NS = 1 << 62
 _OVERLAPPING = "stream = ? AND start_ns < ? AND max(end_ns, start_ns + 1) > ?"
+_UNINDEXED = (  # timed words, and the text of what is no text
+    "SELECT id, text || ' ' || coalesce((SELECT group_concat(json_extract(value, '$[0]'), ' ') FROM json_each(words)), "
+    "'') FROM observation WHERE (words IS NOT NULL OR text != '')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +139,8 @@ def _find(
         "(SELECT rowid FROM observation_text WHERE observation_text MATCH ?)",
         (*bounds, expression),
     )}  # fmt: skip
+    with matching(db, f"{_UNINDEXED} AND {_OVERLAPPING}", bounds, expression) as rows:
+        worded.update(rows)
     for row, start_ns, end_ns, labels, boxes in db.execute(
         f"SELECT id, start_ns, end_ns, labels, boxes FROM observation WHERE {_OVERLAPPING} ORDER BY id", bounds
     ):

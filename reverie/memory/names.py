@@ -67,6 +67,7 @@ class Names:
             name: (row, width) for row, name, width in self._db.execute("SELECT id, name, width FROM encoder")
         }
         self._anchored = {name for (name,) in self._db.execute("SELECT name FROM encoder WHERE anchors IS NOT NULL")}
+        self._of_texts = {name for (name,) in self._db.execute("SELECT name FROM encoder WHERE of_texts")}
         self._labels: dict[LabelKey, int] = {
             (name, kind): row for row, name, kind in self._db.execute("SELECT id, name, kind FROM label")
         }
@@ -98,10 +99,12 @@ class Names:
         row = self._encoders[name][0]
         if name in self._anchors and name not in self._anchored:
             self._db.execute(
-                "UPDATE encoder SET of_texts = ?, anchor_set = ?, anchors = ? WHERE id = ?",
-                (name == self._encoder_id, ANCHOR_SET, self._anchors[name], row),
+                "UPDATE encoder SET anchor_set = ?, anchors = ? WHERE id = ?", (ANCHOR_SET, self._anchors[name], row)
             )
             self._anchored.add(name)
+        if name == self._encoder_id and name not in self._of_texts:  # it may have been known for questions before
+            self._db.execute("UPDATE encoder SET of_texts = 1 WHERE id = ?", (row,))
+            self._of_texts.add(name)
         return row
 
     def has_vector(self, name: str, kind: str) -> bool:

@@ -106,12 +106,14 @@ class Store:
         """One atomic write: committed at the end, or undone whole.
 
         `synced`: on disk then whatever the durability, for a caller that deletes files once the rows are gone.
-        `undone`: never committed, for a caller that wants to know what it would do.
+        `undone`: never committed, for a caller that wants to know what it would do; it takes RAM and no disk.
         """
         with self.errors():
             connection = self.writer
             if synced:
                 connection.execute("PRAGMA synchronous = full")
+            if undone:
+                connection.execute("PRAGMA cache_spill = off")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -123,6 +125,8 @@ class Store:
             finally:
                 if synced:
                     connection.execute(f"PRAGMA synchronous = {self._config.durability}")
+                if undone:
+                    connection.execute("PRAGMA cache_spill = on")
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ import pytest
 from reverie.errors import UsageError
 from reverie.memory import Memory, MemoryConfig, StoreConfig
 from reverie.memory.demotion import Demoted, demote
-from reverie.types import EndOfStream, Label, Modality, Query, Watermark, ns
+from reverie.types import EndOfStream, Gap, Label, Modality, Query, Watermark, Word, ns
 from tests.memory.reading import assert_whole, bytes_in, rows_of
 from tests.memory.worlds import BagOfWords, heard, jpeg, make_stream, said, seen, span, things, unit, written
 
@@ -350,3 +350,20 @@ def test_a_summary_says_no_more_than_what_is_left_and_is_forgotten_with_it(tmp_p
             memory.forget(text=gone)
             assert bytes_in(tmp_path / "m", gone.encode()) == []
         assert memory.verify().sound
+
+
+def test_words_that_no_index_holds_are_forgotten(memory, tmp_path):
+    fill(memory)
+    timed = dataclasses.replace(
+        said("he told us", 0, 2, stream_id="hall"), words=(Word(text=SECRET, span=span(0, 1), score=1.0),)
+    )
+    captioned = dataclasses.replace(seen("hall", 5, stream_id="hall"), text=f"a note that reads {SECRET}")
+    lost = Gap(stream_id="hall", span=span(10, 12), reason=f"{SECRET} pulled the plug", num_dropped=3)
+    memory.write([timed, captioned, said("he left", 7, 8, stream_id="hall"), lost])
+    assert len(memory.rows(stream_ids=("hall",))) == 3
+    memory.forget(text=SECRET)
+    assert [row.text for row in memory.rows(stream_ids=("hall",))] == ["he left"]
+    (gap,) = (gap for gap in memory.gaps(("hall",)) if gap.span == lost.span)
+    assert (gap.reason, gap.num_dropped) == ("unnamed", 3)
+    assert bytes_in(tmp_path, SECRET.encode()) == []
+    assert_whole(tmp_path / "m")

@@ -329,3 +329,16 @@ def test_what_faded_to_coarse_codes_stays_so(tmp_path):
         assert 0 < signed <= 80  # the first ones come before there are enough for a centre
         assert memory.verify().sound
         assert memory.search(Query(text="number 99", k=1))[0].text == "number 99 of many"
+
+
+def test_an_encoder_that_was_first_asked_with_is_known_for_texts_afterwards(tmp_path):
+    both = Turned(64)
+    sight = dataclasses.replace(seen("zebra", 0), encoder=both.encoder_id, labels=())
+    queries = {both.encoder_id: both}
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w", query_encoders=queries) as memory:
+        memory.write([sight])
+    with Memory.open(tmp_path, text_encoder=both, mode="w") as memory:
+        memory.write([said("river bridge", 5, 6)])
+    with Memory.open(tmp_path, text_encoder=BagOfWords(), mode="w") as memory:
+        assert memory.reencode().texts == 1
+    assert encoders_of(tmp_path) == {"turned": 1, "bag-of-words": 1}

@@ -2,7 +2,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
@@ -322,3 +322,22 @@ def test_an_erasure_is_synced_whatever_the_durability(tmp_path):
         with memory._store.transaction(synced=True) as connection:
             assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert memory._store.writer.execute("PRAGMA synchronous").fetchone() == (1,)
+
+
+def test_what_is_undone_takes_no_disk(tmp_path):
+    with closing(Store(tmp_path, "w", StoreConfig())) as store:
+        with store.transaction() as db:
+            db.execute("CREATE TABLE large (data BLOB)")
+        before = disk_bytes(tmp_path)
+        with store.transaction(undone=True) as db:
+            db.execute(
+                "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
+                "INSERT INTO large SELECT randomblob(2000) FROM n"
+            )
+            assert disk_bytes(tmp_path) == before
+        with store.transaction() as db:
+            assert db.execute("SELECT count(*) FROM large").fetchone() == (0,)
+
+
+def disk_bytes(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
