@@ -56,10 +56,9 @@ class Watcher(threading.Thread):
         return self.most
 
 
-def open_memory(path, max_bytes, *, mode="w", busy_s=5.0, short_term_s=600.0, clock=None):
-    config = MemoryConfig(
-        max_bytes=max_bytes, short_term_s=short_term_s, store=StoreConfig(busy_timeout_s=busy_s, durability="normal")
-    )
+def open_memory(path, max_bytes, *, mode="w", busy_s=5.0, clock=None, **options):
+    store = StoreConfig(busy_timeout_s=busy_s, durability="normal")
+    config = MemoryConfig(max_bytes=max_bytes, store=store, **options)
     return Memory.open(path, text_encoder=BagOfWords(), mode=mode, config=config, clock=clock or ManualClock())
 
 
@@ -127,7 +126,7 @@ def test_equal_calls_leave_equal_memories(tmp_path):
 @pytest.mark.slow
 def test_an_old_needle_is_found_at_every_level(tmp_path):
     found = set()
-    with open_memory(tmp_path, LIMIT) as memory:
+    with open_memory(tmp_path, LIMIT, remember_recalls=False) as memory:
         memory.write([said("the xylophone stands in the attic", 1.0, 3.0), seen("quetzal", 4.0, picture=1)])
         for number in range(12):
             memory.write(hour(number + 1))
