@@ -121,8 +121,9 @@ class Ranking:
             if self._policy == "retention":
                 days = max(self._now_ns - max(wall_ns, recalled or wall_ns), 0) / NS_PER_S / _DAY_S
                 links = self._links.get(stream)
-                stands_out = strength_of(surprise, repeats, strength) + (links.num_in(start, end) if links else 0)
-                value = score(days, stands_out, level, (end - start) / NS_PER_S)
+                num_links = links.num_in(start, end) if links else 0
+                total = strength_of(surprise, repeats, strength) + num_links
+                value = score(days, total, level, (end - start) / NS_PER_S)
             else:
                 value = self._order_of(wall_ns, self._visits[place] if place else strength - 1)
                 value += _LAST if level >= EPISODE_LEVEL else 0.0

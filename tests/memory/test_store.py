@@ -19,6 +19,7 @@ from reverie.memory.schema import MIGRATIONS, SCHEMA_VERSION, migrate
 from reverie.memory.store import Store
 from reverie.types import Query
 from tests.memory.reading import assert_whole, rows_of
+from tests.memory.test_budget import bytes_of
 from tests.memory.worlds import BagOfWords, jpeg, make_stream, said, seen
 
 
@@ -328,16 +329,12 @@ def test_what_is_undone_takes_no_disk(tmp_path):
     with closing(Store(tmp_path, "w", StoreConfig())) as store:
         with store.transaction() as db:
             db.execute("CREATE TABLE large (data BLOB)")
-        before = disk_bytes(tmp_path)
+        before = bytes_of(tmp_path)
         with store.transaction(undone=True) as db:
             db.execute(
                 "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) "
                 "INSERT INTO large SELECT randomblob(2000) FROM n"
             )
-            assert disk_bytes(tmp_path) == before
+            assert bytes_of(tmp_path) == before
         with store.transaction() as db:
             assert db.execute("SELECT count(*) FROM large").fetchone() == (0,)
-
-
-def disk_bytes(folder):
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
