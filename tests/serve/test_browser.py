@@ -89,7 +89,8 @@ def test_watch_hear_and_answer_with_the_right_time_while_watching(address, devic
         assert 0 <= start_s < end_s <= asked_s, "nothing is cited that had not happened yet"
         middle_s = (start_s + end_s) / 2 % LOOP_S
         assert fact.start_s - TOLERANCE_S <= middle_s <= fact.end_s + TOLERANCE_S
-        assert card.locator("img").evaluate("picture => picture.complete && picture.naturalWidth > 0")
+        picture = card.locator("img").element_handle()
+        page.wait_for_function("picture => picture.complete && picture.naturalWidth > 0", arg=picture)
 
         before = page.locator(".rv-stamp").inner_text()
         page.wait_for_function("before => document.querySelector('.rv-stamp').innerText !== before", arg=before)
