@@ -6,7 +6,8 @@ The camera goes away for 32 frames, four chunks beyond the context of eight, and
 other by concatenation. Revisit PSNR: of each view against how the same view looked when it was first given or made.
 Arms: no adapter; one that learns every chunk; that stops after the first; another episode's, which learns no more; the
 original input-output form (the context clean, the rest noised). An adapter may help by standing still: so moves made as
-told, and the PSNR of first visits against the truth, stand beside. `--sweep`: inner steps and rates.
+told, and the PSNR of first visits against the truth, stand beside. `--sweep`: what the paper leaves open, i.e. inner
+steps and rates; and, each changed alone at four steps at 1e-3, alpha, targets, and whether Adam's moments are kept.
 """
 
 from __future__ import annotations
@@ -55,10 +56,20 @@ ARMS = {
     FOREIGN: LORA.model_copy(update={"learns_chunks": 0}),
     "original form": LORA.model_copy(update={"form": "input-output"}),
 }
+STRONGER = LORA.model_copy(update={"steps": 4, "learning_rate": 1e-3})
 SWEEP = {
     f"{steps} steps at {rate:g}": LORA.model_copy(update={"steps": steps, "learning_rate": rate})
     for steps in (1, 4, 16)
     for rate in (1e-4, 1e-3)
+} | {
+    f"4 at 0.001, {name}": STRONGER.model_copy(update=changed)
+    for name, changed in {
+        "alpha 8": {"alpha": 8},
+        "alpha 128": {"alpha": 128},
+        "queries and values only": {"targets": r".*(temp_attentions|transformer_in).*\.(to_q|to_v)"},
+        "spatial attentions, too": {"targets": r".*(attentions|transformer_in).*\.(to_q|to_k|to_v|to_out\.0)"},
+        "moments forgotten": {"keep_moments": False},
+    }.items()
 }
 
 
