@@ -84,5 +84,9 @@ class Diffusion:
         alpha = self._alpha(at, noisy)
         return (1 - alpha).sqrt() * noisy + alpha.sqrt() * predicted
 
+    def signal(self, at: Timesteps) -> Float[Tensor, "b"]:
+        """sqrt(a_t): how much of z is left."""
+        return self.alphas.to(at.device)[at].sqrt()
+
     def _alpha(self, at: Timesteps, like: Latents) -> Float[Tensor, "b 1 1 1 1"]:
         return self.alphas.to(like)[at].reshape(-1, 1, 1, 1, 1)

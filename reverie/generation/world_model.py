@@ -2,8 +2,9 @@
 
 One UNet3D predicts velocities (`diffusion`). Its input has, beside the noisy latents, one channel that marks frames as
 given (masked conditional denoising, SlowFast-VGen section 3.2: past latents are put in clean, and only the others are
-predicted), and one for each action, by which the camera came to the frame. The prompt goes through cross-attention. On
-top of it: `cam` and `apm` of StreamingT2V, which the frozen UNet was not trained with.
+predicted), one for each action, by which the camera came to the frame, and those of a state that is moved by actions
+(`transition`). The prompt goes through cross-attention. On top of it: `cam` and `apm` of StreamingT2V, which the frozen
+UNet was not trained with.
 
 Shapes: B batch, C latent channels, F frames, G given frames, h = w = VIEW_PX / 4.
 """
@@ -25,6 +26,7 @@ from reverie.generation.conditioning import Condition, conditioned
 from reverie.generation.diffusion import Diffusion
 from reverie.generation.networks import build_unet, build_vae
 from reverie.generation.prompts import NUM_TOKENS, PromptEncoder
+from reverie.generation.transition import Transition
 from reverie.generation.world import ACTIONS, VIEW_PX
 
 NO_ACTION = len(ACTIONS)  # nobody says how the camera moved
@@ -41,6 +43,7 @@ class WorldModelConfig(BaseModel):
     latent_channels: PositiveInt = 8
     latent_scale: PositiveFloat = 1.0  # brings latents to a deviation of 1; measured when the autoencoder was trained
     vae_channels: tuple[PositiveInt, ...] = (16, 32, 64)
+    state_channels: PositiveInt = 32
     unet_channels: tuple[PositiveInt, ...] = (32, 64, 96)
     text_width: PositiveInt = 64
     head_channels: PositiveInt = 16
@@ -87,9 +90,11 @@ class WorldModel(nn.Module):
             sample_size=VIEW_PX,
         )
         self.text = PromptEncoder(config.text_width)
+        told_channels = config.latent_channels + 1 + len(ACTIONS)
+        self.transition = Transition(told_channels + 1, config.latent_channels, len(ACTIONS) + 1, config.state_channels)
         self.unet = build_unet(
             sample_size=self.latent_shape[-1],
-            in_channels=config.latent_channels + 1 + len(ACTIONS),
+            in_channels=told_channels + config.state_channels + config.latent_channels,
             out_channels=config.latent_channels,
             down_block_types=("CrossAttnDownBlock3D",) * (levels - 1) + ("DownBlock3D",),
             up_block_types=("UpBlock3D",) + ("CrossAttnUpBlock3D",) * (levels - 1),
@@ -140,21 +145,26 @@ class WorldModel(nn.Module):
 
     def predict(self, noisy: Latents, timestep: Int64[Tensor, "b"], condition: Condition) -> Latents:
         """The velocity of the latents; of given frames, what is predicted means nothing."""
-        given = condition.given
+        return self.predict_and_guess(noisy, timestep, condition)[0]
+
+    def predict_and_guess(
+        self, noisy: Latents, timestep: Int64[Tensor, "b"], condition: Condition
+    ) -> tuple[Latents, Latents]:
+        """The velocity, and the state's guess of the clean latents."""
+        given, actions = condition.given, condition.actions
         known = 0 if given is None else given.shape[2]
         if given is not None:
             noisy = torch.cat([given, noisy[:, :, known:]], dim=2)
-        entered = self._entering(noisy, condition.actions, known)
-        return conditioned(self.unet, self.cam, self.apm, entered, timestep, condition)
-
-    def _entering(self, noisy: Latents, actions: Int64[Tensor, "b f"], known: int) -> Float[Tensor, "b k f h w"]:
-        """Latents, the mark of given frames, and actions, as channels."""
         batch, _, num_frames, height, width = noisy.shape
-        told = nn.functional.one_hot(actions, len(ACTIONS) + 1)[..., : len(ACTIONS)].to(noisy)
         marked = torch.zeros(batch, num_frames, 1).to(noisy)
         marked[:, :known] = 1
-        channels = torch.cat([marked, told], dim=2).transpose(1, 2)[..., None, None]
-        return torch.cat([noisy, channels.expand(-1, -1, -1, height, width)], dim=1)
+        told = nn.functional.one_hot(actions, len(ACTIONS) + 1)[..., : len(ACTIONS)].to(noisy)
+        clean = torch.maximum(marked, self.diffusion.signal(timestep).to(noisy)[:, None, None])
+        channels = torch.cat([marked, told, clean], dim=2).transpose(1, 2)[..., None, None]
+        entering = torch.cat([noisy, channels.expand(-1, -1, -1, height, width)], dim=1)
+        state, guess = self.transition(entering, actions)
+        entering = torch.cat([entering[:, :-1], state, guess], dim=1)
+        return conditioned(self.unet, self.cam, self.apm, entering, timestep, condition), guess
 
 
 def reconstruction_errors(

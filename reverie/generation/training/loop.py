@@ -30,6 +30,7 @@ from reverie.generation.training.stages import (
     Training,
     apm_example,
     base_example,
+    base_loss,
     cam_example,
     noise_loss,
     picture_of,
@@ -78,7 +79,12 @@ class Stage(NamedTuple):
 
 STAGES = {
     "vae": Stage(("vae",), StageConfig(steps=4000, batch=64, frames=1, learning_rate=1e-3), None),
-    "base": Stage(("unet", "text"), StageConfig(steps=40000, batch=16, frames=16, learning_rate=3e-4), base_example),
+    "base": Stage(
+        ("transition", "unet", "text"),
+        StageConfig(steps=40000, batch=16, frames=16, learning_rate=1e-3),
+        base_example,
+        base_loss,
+    ),
     "cam": Stage(("cam",), StageConfig(steps=10000, batch=16, frames=16, learning_rate=2e-4), cam_example),
     "add": Stage(("cam",), StageConfig(steps=10000, batch=16, frames=16, learning_rate=2e-4), cam_example),
     "apm": Stage(("apm", "look"), StageConfig(steps=4000, batch=16, frames=24, learning_rate=2e-4), apm_example),

@@ -1,14 +1,15 @@
 """What each stage of training learns, and its loss.
 
     vae     the autoencoder: reconstruction, and a little divergence from the normal distribution
-    base    UNet and prompts: the noise in the frames that are not given (none, one, or a context is given)
+    base    transition, UNet and prompts: the noise in the frames that are not given (none, one, or a context is given)
     cam     StreamingT2V's CAM on the frozen base: the chunk's first frames repeat the past
     add     what the paper compares CAM with: its features are added to the skips
     apm     its APM on the frozen base and CAM: an anchor from before the past
     lcm     a student of the base that needs few steps (`distillation`); rglcd: with a reward
     slow    the base again, on episodes that an adapter has stored (`slow_fast`)
 
-All losses over noise are those of the model's prediction (`diffusion`), squared, with t drawn evenly.
+All losses over noise are those of the model's prediction (`diffusion`), squared, with t drawn evenly. That of `base`
+has the transition's beside it: its guess of the clean latents, squared.
 """
 
 from __future__ import annotations
@@ -69,14 +70,26 @@ def vae_loss(training: Training, batch: Batch) -> Tensor:
 
 def noise_loss(training: Training, example: Example) -> Tensor:
     """Over the frames that are not given."""
+    return _losses(training, example)[0]
+
+
+def base_loss(training: Training, example: Example) -> Tensor:
+    """That, and the guess of the same frames."""
+    of_prediction, of_guess = _losses(training, example)
+    return of_prediction + of_guess
+
+
+def _losses(training: Training, example: Example) -> tuple[Tensor, Tensor]:
     latents, condition, known = example
     generator = training.generator
     timestep = torch.randint(NUM_TIMESTEPS, (len(latents),), generator=generator).to(latents.device)
     noise = torch.randn(latents.shape, generator=generator).to(latents)
     diffusion = training.diffusion
-    predicted = training.model.predict(diffusion.noised(latents, noise, timestep), timestep, condition)
-    target = diffusion.target(latents, noise, timestep)
-    return nn.functional.mse_loss(predicted[:, :, known:], target[:, :, known:])
+    noisy, target = diffusion.noised(latents, noise, timestep), diffusion.target(latents, noise, timestep)
+    predicted, guess = training.model.predict_and_guess(noisy, timestep, condition)
+    told = ((predicted, target), (guess, latents))
+    of_prediction, of_guess = (nn.functional.mse_loss(made[:, :, known:], true[:, :, known:]) for made, true in told)
+    return of_prediction, of_guess
 
 
 def base_example(training: Training, batch: Batch) -> Example:
