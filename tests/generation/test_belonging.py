@@ -1,4 +1,4 @@
-"""Pictures of the world are told from photographs, whatever the autoencoder has learnt."""
+"""Pictures of the world are told from photographs, by the autoencoder that ships and by one that has learnt nothing."""
 
 import io
 
@@ -23,12 +23,16 @@ def kept(frame):
     return small(Image.open(data))
 
 
-@pytest.fixture(scope="module")
-def belonging():
+@pytest.fixture(scope="module", params=["shipped", "untrained"])
+def belonging(request):
     import torch
 
+    from benchmarks.imagined import SHIPPED
+    from reverie.generation import checkpoint
     from reverie.generation.world_model import WorldModel, WorldModelConfig
 
+    if request.param == "shipped":
+        return Belonging(checkpoint.load(SHIPPED))
     torch.manual_seed(0)
     return Belonging(WorldModel(WorldModelConfig(vae_channels=(16, 16, 16), unet_channels=(32, 32))).eval())
 
