@@ -20,7 +20,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.imagined import (
     GIVEN,
-    SHIPPED,
     Episode,
     Figures,
     Studio,
@@ -32,6 +31,7 @@ from benchmarks.imagined import (
     verdict,
 )
 from benchmarks.report import arguments, publish, table
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.shapes import COLOURS
 from reverie.generation.world import Action

@@ -21,7 +21,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.imagined import (
     GIVEN,
-    SHIPPED,
     Episode,
     Figures,
     Studio,
@@ -33,6 +32,7 @@ from benchmarks.imagined import (
     verdict,
 )
 from benchmarks.report import arguments, publish, table
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import direction_errors
 from reverie.generation.metrics.consistency import boundary_ratio

@@ -21,9 +21,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import GIVEN, SHIPPED, Figures, Studio, column, episode, gate, interval, means, verdict
+from benchmarks.imagined import GIVEN, Figures, Studio, column, episode, gate, interval, means, verdict
 from benchmarks.report import arguments, publish, table
 from reverie.generation.belonging import Belonging
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.consistency import frame_differences, psnr
 from reverie.generation.training.distillation import told_motion

@@ -25,9 +25,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import SHIPPED
 from benchmarks.report import arguments, publish, table
 from reverie.generation import checkpoint
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.conditioning import Condition
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.session import Imagination

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from reverie.generation.world import Film, Place, wander
 from reverie.generation.world_chunks import RATE_HZ, WorldChunks
 from reverie.generation.world_model import WorldModel
 
-SHIPPED = Path(str(files("reverie.generation"))) / "data" / "world.safetensors"
 GIVEN = 8  # frames of the film that a video begins with
 FIRST_SEED = 50_000  # places that no training saw
 GATE_ACTIONS, GATE_PSNR = 0.5, 18.0  # of what follows the given frames; a base below them is undertrained

@@ -17,9 +17,10 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import GIVEN, SHIPPED, Episode, Figures, Studio, episode, gate
+from benchmarks.imagined import GIVEN, Episode, Figures, Studio, episode, gate
 from benchmarks.report import arguments, publish, table
 from reverie.generation.belonging import Belonging
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.chunks import Beginning
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import action_accuracy

@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.imagined import (
     GIVEN,
-    SHIPPED,
     Episode,
     Figures,
     Studio,
@@ -36,6 +35,7 @@ from benchmarks.imagined import (
     verdict,
 )
 from benchmarks.report import arguments, publish, table
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.chunks import Beginning
 from reverie.generation.latent_chunks import LatentChunksConfig
 from reverie.generation.metrics.actions import action_accuracy

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks.imagined import SHIPPED, Figures, Studio, column, episode, gate, interval, means, verdict
+from benchmarks.imagined import Figures, Studio, column, episode, gate, interval, means, verdict
 from benchmarks.report import arguments, publish, table
 from reverie.generation.blending import StreamingBlend, blend, chunks_of, stitch
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.conditioning import Condition
 from reverie.generation.guidance import guide
 from reverie.generation.metrics.consistency import boundary_ratio, psnr

@@ -6,6 +6,7 @@ Safetensors holds numbers only; a pickle runs code when it is read, so none is e
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -16,6 +17,8 @@ from safetensors.torch import save_file
 from reverie.errors import ModelError
 from reverie.generation.student import merge
 from reverie.generation.world_model import WorldModel, WorldModelConfig
+
+SHIPPED = Path(str(files("reverie.generation"))) / "data" / "world.safetensors"
 
 
 def save(model: WorldModel, path: Path, told: dict[str, str] | None = None) -> None:

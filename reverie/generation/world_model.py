@@ -163,7 +163,7 @@ class WorldModel(nn.Module):
         channels = torch.cat([marked, told, clean], dim=2).transpose(1, 2)[..., None, None]
         entering = torch.cat([noisy, channels.expand(-1, -1, -1, height, width)], dim=1)
         state, guess = self.transition(entering, actions)
-        entering = torch.cat([entering[:, :-1], state, guess], dim=1)
+        entering = torch.cat([entering[:, :-1], state, guess], dim=1)  # how noisy they are, its timestep says
         return conditioned(self.unet, self.cam, self.apm, entering, timestep, condition), guess
 
 

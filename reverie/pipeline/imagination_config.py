@@ -6,13 +6,13 @@ error.
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from reverie.errors import ModelError
+from reverie.generation.checkpoint import SHIPPED
 from reverie.generation.chunks import ChunkModel
 from reverie.generation.hub import HubConfig
 from reverie.generation.latent_chunks import LatentChunksConfig
@@ -116,7 +116,7 @@ def weights_of(profile: ImaginationProfile, here_only: bool = False) -> tuple[Pa
     if isinstance(told, StreamingT2VChoice):
         streaming = resolve(told.streaming, sha256=told.sha256, here_only=here_only) if told.streaming else None
         return resolve(told.weights, here_only=here_only), streaming
-    weights = told.weights or Path(str(files("reverie.generation"))) / "data" / "world.safetensors"
+    weights = told.weights or SHIPPED
     for path in filter(None, (weights, told.student)):
         if not path.is_file():
             raise ModelError(f"there is no model at {path}: check the path, or train one with `reverie train`")

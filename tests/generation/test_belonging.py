@@ -27,12 +27,11 @@ def kept(frame):
 def belonging(request):
     import torch
 
-    from benchmarks.imagined import SHIPPED
     from reverie.generation import checkpoint
     from reverie.generation.world_model import WorldModel, WorldModelConfig
 
     if request.param == "shipped":
-        return Belonging(checkpoint.load(SHIPPED))
+        return Belonging(checkpoint.load(checkpoint.SHIPPED))
     torch.manual_seed(0)
     return Belonging(WorldModel(WorldModelConfig(vae_channels=(16, 16, 16), unet_channels=(32, 32))).eval())
 

@@ -5,8 +5,9 @@ import json
 import numpy as np
 
 from benchmarks.appearance import hero_distance
-from benchmarks.imagined import SHIPPED, Studio, gate
+from benchmarks.imagined import Studio, gate
 from reverie.generation import checkpoint
+from reverie.generation.checkpoint import SHIPPED
 from reverie.pipeline.imagine import imagine
 
 MOST_PARAMETERS, MOST_BYTES = 9_000_000, 20_000_000
